@@ -1,0 +1,423 @@
+"""Settings: one tree, from the environment and a TOML file, every field documented here.
+
+The texts below are what `streamer config --template` and the README print, so they are written
+for the person who runs streamer. The environment wins over the file; what is not known is an error,
+also a whole section (`STREAMER_KAFFKA__…`), because a misspelt setting silently has its default.
+
+Secrets are `SecretStr` from the moment they are read; no error raised here quotes a value.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from typing_extensions import override
+
+from streamer.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ENVIRONMENT_PREFIX: Final = "STREAMER_"
+LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def _split_list(value: object) -> object:
+    """Take a list from the environment: comma-separated, or JSON."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.startswith("["):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return value
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+StringList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
+
+
+def _check_start(value: str) -> str:
+    if value in {"earliest", "now"}:
+        return value
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        message = "must be earliest, now, or a date-time such as 2026-01-31T00:00:00Z"
+        raise ValueError(message) from None
+    if parsed.tzinfo is None:
+        message = "a date-time needs its zone, such as 2026-01-31T00:00:00Z"
+        raise ValueError(message)
+    return parsed.astimezone(UTC).isoformat()
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class FlatfileSettings(_Section):
+    """Where the account is, and what opens it."""
+
+    api_url: str = Field(
+        default="https://platform.flatfile.com/api/v1",
+        description="The API, up to and including its version. Other regions: "
+        "https://platform.eu.flatfile.com/api/v1 and so on.",
+    )
+    client_id: str | None = Field(
+        default=None, description="Client id of the key pair of an account-level access token."
+    )
+    secret: SecretStr | None = Field(default=None, description="Secret of that key pair.")
+    token: SecretStr | None = Field(
+        default=None,
+        description="A personal access token (pat_…), instead of client id and secret.",
+    )
+    plain_http_hosts: StringList = Field(
+        default=(), description="Hosts that may be spoken to without TLS. Loopback always may."
+    )
+    max_body_bytes: PositiveInt = Field(
+        default=64 * 1024 * 1024, description="The largest answer that is read, decompressed."
+    )
+
+    @model_validator(mode="after")
+    def _one_kind_of_credentials(self) -> FlatfileSettings:
+        if self.token is not None and (self.client_id is not None or self.secret is not None):
+            message = "give either token, or client_id and secret, not both"
+            raise ValueError(message)
+        if (self.client_id is None) != (self.secret is None):
+            message = "client_id and secret belong together: one of them is missing"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _transport(self) -> FlatfileSettings:
+        parts = urlsplit(self.api_url)
+        host = (parts.hostname or "").lower()
+        if parts.scheme not in {"https", "http"} or not host:
+            message = "api_url must be an https URL"
+            raise ValueError(message)
+        if parts.username is not None or parts.password is not None:
+            message = "api_url must not carry credentials"
+            raise ValueError(message)
+        if parts.scheme == "http" and host not in {*LOOPBACK_HOSTS, *self.plain_http_hosts}:
+            message = (
+                "api_url must be https: the token would travel in the clear "
+                "(plain_http_hosts names exceptions)"
+            )
+            raise ValueError(message)
+        return self
+
+
+class KafkaSettings(_Section):
+    """The cluster, the topics and the consumer group."""
+
+    bootstrap_servers: StringList = Field(
+        default=(), description="One or more host:port of the Kafka cluster."
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How the brokers are spoken to."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="PLAIN", description="With SASL_PLAINTEXT and SASL_SSL: how to log in."
+    )
+    sasl_username: str | None = Field(default=None, description="User name for SASL.")
+    sasl_password: SecretStr | None = Field(default=None, description="Password for SASL.")
+    ssl_cafile: Path | None = Field(
+        default=None, description="Certificates to trust (PEM); default: the system's."
+    )
+    ssl_certfile: Path | None = Field(default=None, description="Our own certificate (PEM).")
+    ssl_keyfile: Path | None = Field(default=None, description="The key of our certificate (PEM).")
+    topic_prefix: str = Field(
+        default="flatfile",
+        pattern=r"^[A-Za-z0-9._-]{1,200}$",
+        description="What the names of all topics begin with.",
+    )
+    partitions: PositiveInt = Field(
+        default=12,
+        description="Partitions (shards) of the topics, when they are created. Must never change.",
+    )
+    replication_factor: int = Field(
+        default=-1, description="Of topics that are created; -1 is the broker's default."
+    )
+    retention_days: PositiveFloat | None = Field(
+        default=None, description="Of audit topics that are created; none is unlimited."
+    )
+    compression: Literal["none", "zstd", "snappy", "lz4", "gzip"] = Field(
+        default="zstd", description="Codec of what we publish."
+    )
+    group: str | None = Field(
+        default=None, description="Consumer group of the workers; default {prefix}-streamer."
+    )
+    group_instance_id: str | None = Field(
+        default=None,
+        description="For a StatefulSet or a single worker: a restart takes its shards back at "
+        "once, but a graceful stop hands them over only after the session time-out.",
+    )
+    session_timeout: PositiveFloat = Field(
+        default=6, description="Seconds without a heartbeat after which a worker counts as dead."
+    )
+    transaction_timeout: PositiveFloat = Field(
+        default=10, description="Seconds after which the broker aborts an open transaction."
+    )
+    startup_timeout: PositiveFloat = Field(
+        default=30, description="Seconds to wait for Kafka at start before giving up (exit 4)."
+    )
+
+    @property
+    def group_id(self) -> str:
+        """The consumer group that the workers share."""
+        return self.group or f"{self.topic_prefix}-streamer"
+
+    @model_validator(mode="after")
+    def _sasl(self) -> KafkaSettings:
+        if self.security_protocol.startswith("SASL") and (
+            self.sasl_username is None or self.sasl_password is None
+        ):
+            message = f"{self.security_protocol} needs sasl_username and sasl_password"
+            raise ValueError(message)
+        if (self.ssl_certfile is None) != (self.ssl_keyfile is None):
+            message = "ssl_certfile and ssl_keyfile belong together: one of them is missing"
+            raise ValueError(message)
+        return self
+
+
+class CaptureSettings(_Section):
+    """What is read, how often, and how far back."""
+
+    start: Annotated[str, AfterValidator(_check_start)] = Field(
+        default="earliest",
+        description="Nothing older is ever published: earliest, now, or a date-time with its zone. "
+        "Fixed by the first run, and kept in Kafka.",
+    )
+    environments: StringList = Field(
+        default=(), description="Environment ids to read; none means all of the account."
+    )
+    exclude_topics: StringList = Field(
+        default=(), description="Patterns of topics that are not published, such as cron:*."
+    )
+    revisions: Literal["deleted", "acknowledged"] = Field(
+        default="deleted",
+        description="Which later change of an event is published as a further revision: "
+        "deleted, or acknowledged as well.",
+    )
+    interval: PositiveFloat = Field(
+        default=1, description="Seconds between two polls of an environment that has news."
+    )
+    idle_interval: PositiveFloat = Field(
+        default=15, description="Seconds that the polls of a quiet environment back off to."
+    )
+    overlap: PositiveFloat = Field(
+        default=10, description="Seconds that the fast polls look back for late events."
+    )
+    sweep_window: PositiveFloat = Field(
+        default=3600, description="Seconds that an event may be late and is still published."
+    )
+    sweep_interval: PositiveFloat = Field(
+        default=300, description="Seconds between two sweeps of that window."
+    )
+    deep_sweep_window: float = Field(
+        default=604_800, ge=0, description="Seconds read again once a day; 0 switches it off."
+    )
+    page_size: PositiveInt = Field(default=1000, description="Events asked for in one page.")
+    buffer_bytes: PositiveInt = Field(
+        default=64 * 1024 * 1024,
+        description="Bytes of captured pages that the whole process may hold.",
+    )
+
+
+class EnrichmentSettings(_Section):
+    """Names of actors and places."""
+
+    wait: PositiveFloat = Field(
+        default=2, description="Seconds that a page waits for names before it goes on without."
+    )
+
+
+class WebSettings(_Section):
+    """Health and metrics over HTTP."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8080, ge=0, le=65_535, description="Port to listen on; 0: any free.")
+    stall_after: PositiveFloat = Field(
+        default=120,
+        description="Seconds without a complete poll after which an environment counts as stalled "
+        "and the worker as not ready.",
+    )
+
+
+class LogSettings(_Section):
+    """What is logged, to stderr."""
+
+    format: Literal["json", "console"] | None = Field(
+        default=None, description="json, or console; default: console at a terminal, else json."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severe level that is written."
+    )
+
+
+def _names_for_people(location: tuple[int | str, ...]) -> str:
+    return ENVIRONMENT_PREFIX + "__".join(
+        str(part).upper() for part in location if not isinstance(part, int)
+    )
+
+
+class _Environment(EnvSettingsSource):
+    """`os.environ`, with `…_FILE` for every secret, and no unknown section."""
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        super().__init__(settings_cls)
+        prefix = ENVIRONMENT_PREFIX.lower()
+        found = {k: v for k, v in self.env_vars.items() if k.startswith(prefix)}
+        files = dict(_secret_files(found))
+        self.env_vars = {**{k: v for k, v in found.items() if k not in files}, **_read(files)}
+        for name in self.env_vars:
+            section = name.removeprefix(prefix).partition("__")[0]
+            if section not in settings_cls.model_fields:
+                known = ", ".join(sorted(settings_cls.model_fields))
+                raise SettingsError(
+                    where=name.upper(),
+                    what=f"there is no section {section!r}",
+                    next_step=f"The sections are {known}; remove or correct the variable.",
+                )
+
+
+def _secret_files(variables: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
+    for name, path in variables.items():
+        section, _, field = name.removeprefix(ENVIRONMENT_PREFIX.lower()).partition("__")
+        if field.removesuffix("_file") in SECRET_FIELDS.get(section, ()) and field.endswith(
+            "_file"
+        ):
+            yield name, path or ""
+
+
+def _read(files: Mapping[str, str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for name, path in files.items():
+        target = name.removesuffix("_file")
+        if target.upper() in {key.upper() for key in os.environ}:
+            raise SettingsError(
+                where=name.upper(),
+                what=f"{target.upper()} is set as well",
+                next_step="Keep one of the two.",
+            )
+        values[target] = read_secret_file(Path(path), where=name.upper())
+    return values
+
+
+def read_secret_file(path: Path, *, where: str) -> str:
+    """Read a secret from a file, less its last newline.
+
+    Raises:
+        SettingsError: The file cannot be read; the message names it, not its content.
+    """
+    try:
+        return path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SettingsError(
+            where=where,
+            what=f"cannot read {path}: {reason}",
+            next_step="Give the path of a file that holds the secret and that we may read.",
+        ) from None
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, in sections."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    flatfile: FlatfileSettings = FlatfileSettings()
+    kafka: KafkaSettings = KafkaSettings()
+    capture: CaptureSettings = CaptureSettings()
+    enrichment: EnrichmentSettings = EnrichmentSettings()
+    web: WebSettings = WebSettings()
+    log: LogSettings = LogSettings()
+
+    @override
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over what the file says (handed over as init values)."""
+        return (_Environment(settings_cls), init_settings)
+
+
+SECRET_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "flatfile": ("secret", "token"),
+    "kafka": ("sasl_password",),
+}
+"""The settings that are secrets, by section: masked when shown, and readable from `…_FILE`."""
+
+
+def load_settings(config: Path | None = None) -> Settings:
+    """Read the settings from the environment and, if given, a TOML file.
+
+    Raises:
+        SettingsError: Anything is unknown, malformed or contradictory; says which, and never quotes
+            a value, which could be a secret.
+    """
+    try:
+        return Settings(**(_read_toml(config) if config is not None else {}))
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False, include_context=False)
+        first = problems[0]
+        name = _names_for_people(first["loc"])
+        rest = f" ({len(problems) - 1} more after this one)" if len(problems) > 1 else ""
+        what = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            what = "there is no such setting"
+        raise SettingsError(
+            where=name,
+            what=what + rest,
+            next_step="See `streamer config --template` for every setting and its form.",
+        ) from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}"
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        # The parser's message names line and column; it quotes at most one character.
+        what = f"is not TOML: {error}"
+    raise SettingsError(
+        where=str(path), what=what, next_step="Correct the file named with --config."
+    )

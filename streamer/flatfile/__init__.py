@@ -1,0 +1,1 @@
+"""The Flatfile API, and nothing about Kafka."""
