@@ -193,6 +193,21 @@ class KafkaSettings(_Section):
         """The consumer group that the workers share."""
         return self.group or f"{self.topic_prefix}-streamer"
 
+    @property
+    def audit_topic(self) -> str:
+        """The topic of the audit records."""
+        return f"{self.topic_prefix}.audit"
+
+    @property
+    def checkpoint_topic(self) -> str:
+        """The compacted topic of the checkpoints; its partitions are the shards."""
+        return f"{self.topic_prefix}.checkpoints"
+
+    @property
+    def dead_letter_topic(self) -> str:
+        """The topic of what could not become a record."""
+        return f"{self.topic_prefix}.dead-letters"
+
     @model_validator(mode="after")
     def _sasl(self) -> KafkaSettings:
         if self.security_protocol.startswith("SASL") and (

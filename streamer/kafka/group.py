@@ -1,0 +1,142 @@
+"""Membership of the consumer group: which shards are mine now.
+
+The worker subscribes to the checkpoint topic only to be assigned its partitions; it fetches
+nothing through this consumer. Whoever owns a partition owns the shard of that number.
+
+`assignment()` is no proof of ownership: a worker that was frozen past its session time-out still
+names its lost shards for a while. `still_mine` asks the coordinator instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Final, Protocol
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from streamer.config import KafkaSettings
+    from streamer.kafka.client import Connection
+
+HEARTBEATS_A_SESSION: Final = 6
+"""A worker that misses this many heartbeats in a row loses its shards."""
+
+REBALANCE_TIMEOUT_S: Final = 30.0
+"""How long a worker may take to give its shards back in a rebalance. More than a transaction may
+last (10 s), so that a running commit can end."""
+
+
+class ShardOwner(Protocol):
+    """Who is told which shards it has."""
+
+    async def take(self, shards: Collection[int]) -> None:
+        """These shards are ours now. Called after `give_back` of what was ours before."""
+
+    async def give_back(self, shards: Collection[int]) -> None:
+        """Stop these shards and return once nothing of them runs; bounded."""
+
+
+class Membership:
+    """One worker's place in the group.
+
+    Attributes:
+        failed: Set to what an owner raised while it took or gave back shards: aiokafka would log
+            and swallow it, and the group would go on with a worker that does nothing.
+    """
+
+    def __init__(self, connection: Connection, settings: KafkaSettings, owner: ShardOwner) -> None:
+        self._connection = connection
+        self._topic = settings.checkpoint_topic
+        self._owner = owner
+        session_ms = round(settings.session_timeout * 1000)
+        self._consumer = AIOKafkaConsumer(
+            **connection.options(),
+            group_id=settings.group_id,
+            group_instance_id=settings.group_instance_id,
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=session_ms // HEARTBEATS_A_SESSION,
+            rebalance_timeout_ms=round(REBALANCE_TIMEOUT_S * 1000),
+            # The only assignor that holds with this client: "sticky" is not.
+            partition_assignment_strategy=(RoundRobinPartitionAssignor,),
+            enable_auto_commit=False,
+            auto_offset_reset="latest",
+        )
+        self.failed: Final[asyncio.Future[None]] = asyncio.get_running_loop().create_future()
+        self._mine: set[int] = set()
+
+    async def join(self) -> None:
+        """Join the group; from now on the owner is told.
+
+        Raises:
+            KafkaUnreachableError: Not within the start-up time-out.
+        """
+        self._consumer.subscribe([self._topic], listener=_Listener(self))
+        with self._connection.explained("joining the consumer group"):
+            async with asyncio.timeout(self._connection.call_timeout_s):
+                await self._consumer.start()
+
+    async def still_mine(self, shard: int) -> bool:
+        """Whether the coordinator, asked now, still counts the shard as ours.
+
+        Raises:
+            KafkaUnreachableError: The coordinator did not answer in time.
+        """
+        with self._connection.explained("asking the group coordinator"):
+            async with asyncio.timeout(self._connection.call_timeout_s):
+                try:
+                    # An OffsetCommit carries our generation: a stale one is refused at once.
+                    await self._consumer.commit({TopicPartition(self._topic, shard): 0})
+                except (CommitFailedError, IllegalStateError):
+                    return False
+                return True
+
+    async def leave(self) -> None:
+        """Give the shards back and leave the group, bounded.
+
+        aiokafka calls no listener on `stop()`, so that the owner is asked here.
+        """
+        await self._owner.give_back(frozenset(self._mine))
+        self._mine.clear()
+        with contextlib.suppress(KafkaError, OSError, TimeoutError):
+            async with asyncio.timeout(self._connection.call_timeout_s):
+                await self._consumer.stop()
+
+    async def _assigned(self, partitions: Collection[TopicPartition]) -> None:
+        self._consumer.pause(*partitions)
+        self._mine = {tp.partition for tp in partitions}
+        await self._owner.take(frozenset(self._mine))
+
+    async def _revoked(self) -> None:
+        mine, self._mine = frozenset(self._mine), set()
+        await self._owner.give_back(mine)
+
+    def _fail(self, error: Exception) -> None:
+        if not self.failed.done():
+            self.failed.set_exception(error)
+
+
+class _Listener(ConsumerRebalanceListener):
+    def __init__(self, membership: Membership) -> None:
+        self._membership = membership
+
+    @override
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        try:
+            await self._membership._assigned(assigned)  # noqa: SLF001 - one thing in two classes
+        except Exception as error:
+            self._membership._fail(error)  # noqa: SLF001
+            raise
+
+    @override
+    async def on_partitions_revoked(self, _: Collection[TopicPartition]) -> None:
+        try:
+            await self._membership._revoked()  # noqa: SLF001
+        except Exception as error:
+            self._membership._fail(error)  # noqa: SLF001
+            raise

@@ -1,0 +1,170 @@
+"""Read partitions to their end, or follow them, seeing committed records only."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.structs import ConsumerRecord
+
+from streamer.errors import KafkaUnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+
+    from streamer.kafka.client import Connection
+
+Message = ConsumerRecord[bytes, bytes]
+"""A committed record: `offset`, `key`, `value`, `headers`, `timestamp` (milliseconds)."""
+
+FETCH_WAIT_MS: Final = 200
+"""How long one fetch waits for records."""
+
+CHUNK: Final = 2000
+"""Records handed out at a time, which bounds what a reader keeps in memory."""
+
+STUCK_AFTER_S: Final = 30.0
+"""Seconds without progress below the end of a partition after which reading gives up. More than the
+10 s after which the broker aborts a transaction of ours, and its 10 s of looking for those."""
+
+
+class LogReader:
+    """Reads partitions by number, without a group.
+
+    Use it as an asynchronous context manager.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        options = {
+            **connection.options(),
+            "enable_auto_commit": False,
+            "auto_offset_reset": "earliest",
+            "request_timeout_ms": round(connection.call_timeout_s * 1000),
+        }
+        self._committed = AIOKafkaConsumer(
+            **options,
+            isolation_level="read_committed",
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+        )
+        # Under read_committed the "end" that a consumer is told is the last stable offset: with
+        # anyone's transaction open, committed records behind it would be missed in silence.
+        self._ends = AIOKafkaConsumer(**options, isolation_level="read_uncommitted")
+
+    async def __aenter__(self) -> Self:
+        try:
+            with self._connection.explained("starting a reader"):
+                async with asyncio.timeout(self._connection.call_timeout_s):
+                    await self._committed.start()
+                    await self._ends.start()
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        for consumer in (self._committed, self._ends):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._connection.call_timeout_s):
+                    await consumer.stop()
+
+    async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """Where the partition begins, and its high watermark."""
+        tp = TopicPartition(topic, partition)
+        with self._connection.explained(f"asking for the bounds of {topic}-{partition}"):
+            async with asyncio.timeout(self._connection.call_timeout_s):
+                first = (await self._ends.beginning_offsets([tp]))[tp]
+                end = (await self._ends.end_offsets([tp]))[tp]
+        return first, end
+
+    async def at_time(self, topic: str, partitions: Iterable[int], time_ms: int) -> dict[int, int]:
+        """Where to begin so as to miss nothing appended at or after a time; never too late."""
+        tps = {TopicPartition(topic, partition): time_ms for partition in partitions}
+        with self._connection.explained(f"looking for a time in {topic}"):
+            async with asyncio.timeout(self._connection.call_timeout_s):
+                found = await self._ends.offsets_for_times(tps)
+                ends = await self._ends.end_offsets(list(tps))
+        return {tp.partition: ends[tp] if found.get(tp) is None else found[tp].offset for tp in tps}
+
+    async def partitions(self, topic: str) -> Sequence[int]:
+        """The partition numbers of a topic; none if it does not exist."""
+        with self._connection.explained(f"looking at topic {topic}"):
+            async with asyncio.timeout(self._connection.call_timeout_s):
+                await self._ends._client.force_metadata_update()  # noqa: SLF001 - no public way
+                await self._ends.topics()
+        return sorted(self._ends.partitions_for_topic(topic) or ())
+
+    async def read(
+        self, topic: str, partition: int, start: int, end: int
+    ) -> AsyncIterator[Sequence[Message]]:
+        """The committed records from `start` up to `end`, in chunks.
+
+        Raises:
+            KafkaUnreachableError: No progress for `STUCK_AFTER_S`: the broker is away, or another
+                writer holds a transaction open below `end`.
+        """
+        async for chunk in self.read_all(topic, {partition: (start, end)}):
+            yield chunk
+
+    async def read_all(
+        self, topic: str, spans: Mapping[int, tuple[int, int]]
+    ) -> AsyncIterator[Sequence[Message]]:
+        """The committed records of several partitions, each from its start up to its end."""
+        left = {
+            TopicPartition(topic, partition): end
+            for partition, (start, end) in spans.items()
+            if start < end
+        }
+        if not left:
+            return
+        consumer = self._committed
+        consumer.assign(list(left))
+        for tp in left:
+            consumer.seek(tp, spans[tp.partition][0])
+        progress_at = asyncio.get_running_loop().time()
+        positions: dict[Any, int] = {}
+        while left:
+            got = await consumer.getmany(*left, timeout_ms=FETCH_WAIT_MS, max_records=CHUNK)
+            for tp, records in got.items():
+                # Records behind the end asked for were committed while we read: not ours.
+                wanted = [record for record in records if record.offset < left[tp]]
+                if wanted:
+                    yield wanted
+            # `position` also moves past the markers of transactions, which are no records.
+            now = {tp: await consumer.position(tp) for tp in left}
+            if now != positions:
+                progress_at = asyncio.get_running_loop().time()
+            elif asyncio.get_running_loop().time() - progress_at > STUCK_AFTER_S:
+                raise self._stuck(topic, left)
+            positions = {tp: at for tp, at in now.items() if at < left[tp]}
+            left = {tp: end for tp, end in left.items() if tp in positions}
+            if left:
+                consumer.pause(*(tp for tp in consumer.assignment() if tp not in left))
+
+    async def follow(
+        self, topic: str, starts: Mapping[int, int]
+    ) -> AsyncIterator[Sequence[Message]]:
+        """The committed records from given offsets on, for ever."""
+        consumer = self._committed
+        tps = {TopicPartition(topic, partition): start for partition, start in starts.items()}
+        consumer.assign(list(tps))
+        for tp, start in tps.items():
+            consumer.seek(tp, start)
+        while True:
+            got = await consumer.getmany(timeout_ms=FETCH_WAIT_MS, max_records=CHUNK)
+            for records in got.values():
+                yield records
+
+    def _stuck(self, topic: str, left: Mapping[Any, int]) -> KafkaUnreachableError:
+        named = ", ".join(f"{topic}-{tp.partition}" for tp in left)
+        return KafkaUnreachableError(
+            where=f"Kafka at {self._connection.servers}",
+            what=f"reading {named} has not moved for {STUCK_AFTER_S:.0f} s: the broker is away, "
+            "or another writer holds a transaction open",
+            next_step="Check the broker, and that nobody else writes to these topics.",
+        )

@@ -1,0 +1,240 @@
+"""One transactional producer: start (which fences), commit a batch, throw away.
+
+It is used until the first thing goes wrong, and then thrown away: after a refused batch aiokafka's
+sequence numbers have moved on, after an aborted or repeated EndTxn a late copy of that request may
+still hit a later transaction of the same epoch. A new producer has a new epoch, and the broker
+refuses whatever is left of the old one.
+
+aiokafka retries for ever with idempotence on, and neither `start()` nor `commit_transaction()` nor
+`stop()` has a bound; every call here has one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    InvalidTxnState,
+    KafkaError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+    RecordListTooLargeError,
+)
+from aiokafka.protocol.transaction import EndTxnRequest
+
+from streamer.errors import CommitRefusedError, CommitUnknownError, ShardLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from streamer.kafka.client import Connection
+
+MAX_BATCH_BYTES: Final = 512 * 1024
+"""Uncompressed. Larger batches compress better and cost less; one must stay below the 1 MB that a
+topic takes by default, also when it does not compress at all."""
+
+DISCARD_WITHIN_S: Final = 5.0
+"""How long a producer that is thrown away may take to end its tasks."""
+
+REQUEST_SHARE: Final = 0.5
+"""Of the transaction time-out: how long one request may take. Smaller than 1, so that a transaction
+whose EndTxn got no answer is known to be unknown before the broker aborts it by itself."""
+
+_FENCED: Final = (
+    ProducerFenced,
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    InvalidTxnState,
+    OutOfOrderSequenceNumber,
+)
+_REFUSED: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
+
+
+class Outgoing(NamedTuple):
+    """One message to publish."""
+
+    key: bytes
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class Committed(NamedTuple):
+    """Where the messages of a committed transaction lie.
+
+    Attributes:
+        runs: By topic, what was acknowledged together: index of its first message, and the offset
+            that one has; within a run offsets rise by one.
+    """
+
+    runs: Mapping[str, Sequence[tuple[int, int]]]
+
+    def offset(self, topic: str, index: int) -> int:
+        """The offset of the message that was handed over as number `index` for `topic`."""
+        first, base = max(run for run in self.runs[topic] if run[0] <= index)
+        return base + index - first
+
+
+class TransactionalProducer:
+    """A producer with a transactional id, for one partition number of several topics."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        transactional_id: str,
+        partition: int,
+        compression: str,
+        transaction_timeout_s: float,
+    ) -> None:
+        self.transactional_id: Final = transactional_id
+        self._partition = partition
+        self._where = f"Kafka transaction {transactional_id}"
+        self._connection = connection
+        self._transaction_timeout_s = transaction_timeout_s
+        self._request_timeout_s = transaction_timeout_s * REQUEST_SHARE
+        self._producer = AIOKafkaProducer(
+            **connection.options(),
+            transactional_id=transactional_id,
+            transaction_timeout_ms=round(transaction_timeout_s * 1000),
+            request_timeout_ms=round(self._request_timeout_s * 1000),
+            compression_type=None if compression == "none" else compression,
+            max_batch_size=MAX_BATCH_BYTES,
+        )
+        self._end_requests = 0
+        self._count_end_requests()
+
+    async def start(self) -> None:
+        """Start, which fences every other producer of this id and ends what it had open.
+
+        Raises:
+            KafkaUnreachableError: Not within the start-up time-out.
+        """
+        with self._connection.explained("starting a transactional producer"):
+            async with asyncio.timeout(self._connection.call_timeout_s):
+                await self._producer.start()
+
+    async def commit(
+        self,
+        messages: Mapping[str, Sequence[Outgoing]],
+        *,
+        last: Callable[[Committed], Mapping[str, Sequence[Outgoing]]],
+    ) -> Committed:
+        """Publish messages in one transaction.
+
+        Args:
+            messages: By topic.
+            last: Makes the messages that go last, from where the others lie: the checkpoints. They
+                are sent once everything else is acknowledged: should a transaction be torn by the
+                broker all the same, it shows as records without a checkpoint, which a restore
+                mends.
+
+        Returns:
+            Where the messages lie. Only now may anyone's state move.
+
+        Raises:
+            ShardLostError: Fenced, or the transaction outlived its time-out.
+            CommitRefusedError: The broker refused a batch; nothing is committed.
+            CommitUnknownError: Anything else. Nothing may be assumed of the outcome.
+        """
+        try:
+            async with asyncio.timeout(self._transaction_timeout_s):
+                await self._producer.begin_transaction()
+                committed = Committed(await self._send(messages))
+                await self._send(last(committed))
+            self._end_requests = 0
+            async with asyncio.timeout(self._request_timeout_s):
+                await self._producer.commit_transaction()
+        except _FENCED as error:
+            raise ShardLostError(
+                where=self._where,
+                what=f"the broker fenced this producer ({type(error).__name__})",
+                next_step="A new owner or a transaction that took too long; the group decides.",
+            ) from error
+        except _REFUSED as error:
+            raise CommitRefusedError(
+                where=self._where,
+                what=f"the broker refused a batch ({type(error).__name__})",
+                next_step="Raise max.message.bytes of the topics if this repeats.",
+            ) from error
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise self._unknown(str(error) or type(error).__name__) from error
+        if self._end_requests != 1:
+            repeated = f"its end was asked for {self._end_requests} times"
+            raise self._unknown(repeated)
+        return committed
+
+    async def discard(self) -> None:
+        """End the producer without flushing anything.
+
+        What was open is aborted by whoever starts next with the same id, or by the broker after the
+        transaction time-out.
+        """
+        producer = self._producer
+        # `stop()` would flush first, and wait for that without a bound.
+        producer._closed = True  # noqa: SLF001 - tells __del__ that it was closed on purpose
+        sender = producer._sender.sender_task  # noqa: SLF001 - the only handle on that task
+        if sender is not None:
+            sender.cancel()
+        with contextlib.suppress(KafkaError, OSError, TimeoutError):
+            async with asyncio.timeout(DISCARD_WITHIN_S):
+                await producer.client.close()
+        if sender is not None:
+            await asyncio.wait([sender], timeout=DISCARD_WITHIN_S)
+            if sender.done() and not sender.cancelled():
+                sender.exception()  # Retrieved: it has been reported by the call it failed.
+
+    async def _send(
+        self, messages: Mapping[str, Sequence[Outgoing]]
+    ) -> dict[str, list[tuple[int, int]]]:
+        sent: list[tuple[str, int, asyncio.Future[Any]]] = []
+        for topic in messages:
+            start = 0
+            while start < len(messages[topic]):
+                batch, end = self._fill(messages[topic], start)
+                future = await self._producer.send_batch(batch, topic, partition=self._partition)
+                sent.append((topic, start, future))
+                start = end
+        runs: dict[str, list[tuple[int, int]]] = {}
+        if sent:
+            await asyncio.wait([future for _, _, future in sent])
+        for topic, first, future in sent:
+            # A commit can succeed although a send failed: every future is looked at.
+            runs.setdefault(topic, []).append((first, future.result().offset))
+        return runs
+
+    def _fill(self, messages: Sequence[Outgoing], start: int) -> tuple[Any, int]:
+        batch = self._producer.create_batch()
+        append = batch.append
+        # Milliseconds, whatever the client's docstring says; LogAppendTime replaces it anyway.
+        now_ms = round(time.time() * 1000)
+        for index in range(start, len(messages)):
+            key, value, headers = messages[index]
+            if append(timestamp=now_ms, key=key, value=value, headers=headers) is None:
+                return batch, index
+        batch.close()
+        return batch, len(messages)
+
+    def _count_end_requests(self) -> None:
+        client: Any = self._producer.client
+        send = client.send
+
+        async def counting(node_id: int, request: object, **options: object) -> object:
+            if isinstance(request, EndTxnRequest):
+                self._end_requests += 1
+            return await send(node_id, request, **options)
+
+        client.send = counting
+
+    def _unknown(self, why: str) -> CommitUnknownError:
+        return CommitUnknownError(
+            where=self._where,
+            what=f"the outcome of a commit is unknown: {why}",
+            next_step="The shard is restored from the log.",
+        )

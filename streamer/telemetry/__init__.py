@@ -1,0 +1,1 @@
+"""What an operator sees of the daemon: logs, metrics, incidents, and how each environment is."""
