@@ -21,6 +21,7 @@ import msgspec
 
 from streamer.errors import FlatfileAnswerError
 from streamer.flatfile import splitter
+from streamer.flatfile.grammar import is_json
 from streamer.flatfile.models import ABSENT, Event, Row
 from streamer.flatfile.rows import is_utf8, read_row
 
@@ -66,6 +67,7 @@ _EVENTS: Final = msgspec.json.Decoder(_Events)
 _ELEMENTS: Final = msgspec.json.Decoder(_Elements)
 _TIMEZONE: Final = attrgetter("tzinfo")
 _IS_UTC: Final = partial(is_, UTC)
+_WHITE_SPACE: Final = b" \t\n\r"
 _BRACE, _CLOSING_BRACE, _COMMA = b"{},"
 
 
@@ -124,7 +126,11 @@ def _elements(body: bytes) -> Iterator[bytes]:
 
 
 def _cut(body: bytes) -> list[tuple[int, int]]:
-    """Return begin and end of each element of the answer's `data`."""
+    """Return begin and end of each element of the answer's `data`.
+
+    Strict about everything around the elements: what a broken one does to the text behind it must
+    not pass for the end of the page.
+    """
     at = splitter.skip_space(body, 0)
     if at == len(body):
         raise splitter.TruncatedTextError
@@ -135,17 +141,26 @@ def _cut(body: bytes) -> list[tuple[int, int]]:
     while separator == _COMMA:
         key, at = splitter.key(body, at + 1)
         if key == b'"data"' and body[at : at + 1] == b"[":
-            spans = list(islice(splitter.elements(body, at), MAX_ROWS + 1))
-            if len(spans) > MAX_ROWS:
-                _refuse(f"more than {MAX_ROWS:,} elements")
-            at = splitter.skip_space(body, spans[-1][1] if spans else at + 1) + 1
-        at = splitter.item_end(body, at)
+            spans = _cut_data(body, at)
+            end = splitter.skip_space(body, spans[-1][1] if spans else at + 1) + 1
+            at = splitter.item_end(body, end)
+            sound = not body[end:at].strip(_WHITE_SPACE)
+        else:
+            begin, at = at, splitter.item_end(body, at)
+            sound = is_json(body[begin:at])
         separator = body[at]
-    if (
-        spans is None
-        or separator != _CLOSING_BRACE
-        or splitter.skip_space(body, at + 1) < len(body)
-    ):
+        if not sound:
+            raise splitter.MisshapenTextError
+    if separator != _CLOSING_BRACE or spans is None or body[at + 1 :].strip(_WHITE_SPACE):
+        raise splitter.MisshapenTextError
+    return spans
+
+
+def _cut_data(body: bytes, at: int) -> list[tuple[int, int]]:
+    spans = list(islice(splitter.elements(body, at), MAX_ROWS + 1))
+    if len(spans) > MAX_ROWS:
+        _refuse(f"more than {MAX_ROWS:,} elements")
+    if any(begin == end for begin, end in spans):
         raise splitter.MisshapenTextError
     return spans
 
