@@ -240,14 +240,16 @@ async def _create(
 ) -> None:
     partitions = next((state.partitions for state in found.values()), settings.partitions)
     shared = {"message.timestamp.type": "LogAppendTime", "unclean.leader.election.enable": "false"}
-    if await _replicas(admin, settings) >= _REPLICATED:
+    # The client does not take -1 for "the broker's default", so that it is asked for.
+    replicas = await _replicas(admin, settings)
+    if replicas >= _REPLICATED:
         shared["min.insync.replicas"] = "2"
     answer: Any = await admin.create_topics(
         [
             NewTopic(
                 name=spec.name,
                 num_partitions=partitions,
-                replication_factor=settings.replication_factor,
+                replication_factor=replicas,
                 topic_configs={"cleanup.policy": spec.policy, **shared, **spec.config},
             )
             for spec in missing

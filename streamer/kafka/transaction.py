@@ -57,12 +57,18 @@ _FENCED: Final = (
 _REFUSED: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
+Headers = list[tuple[str, bytes]]
+"""The headers of a message; the client takes nothing but a list."""
+
+_NO_HEADERS: Headers = []
+
+
 class Outgoing(NamedTuple):
     """One message to publish."""
 
     key: bytes
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Headers = _NO_HEADERS
 
 
 class Committed(NamedTuple):
