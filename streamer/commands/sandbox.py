@@ -1,0 +1,120 @@
+"""`streamer sandbox`: a Flatfile account on loopback, in the foreground.
+
+Standard output carries the lines that `streamer run` needs, once the API answers, so that a script
+can read them; everything else goes to standard error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import Annotated, Final
+
+from cyclopts import Parameter, validators
+
+from streamer.sandbox.options import SandboxOptions
+from streamer.sandbox.server import Sandbox
+
+_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+async def sandbox(  # noqa: PLR0913 - one parameter per option of the command line
+    *,
+    port: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))] = 8088,
+    seed: int = 1,
+    environments: int = 3,
+    events: int = 2000,
+    days: float = 7.0,
+    rate: float = 2.0,
+    equal_shares: bool = False,
+    active: int = 0,
+    latency: float = 0.0,
+    page_cap: int = 1000,
+    list_cap: int = 100,
+    token_lifetime: float = 86_400.0,
+    event_bytes: int = 0,
+    users: int = 24,
+    guests: int = 12,
+    spaces: int = 8,
+    agents: int = 4,
+    pre_encode: bool = False,
+) -> int:
+    """Run a Flatfile account on 127.0.0.1 until Ctrl-C, for a first try and for tests.
+
+    Its company, people and events are invented, and the same for the same seed. The key pair is
+    sandbox / sandbox. Everything can be changed while it runs, through POST /_sandbox/settings.
+
+    Args:
+        port: Port on 127.0.0.1; 0 takes a free one.
+        seed: Which company and which events.
+        environments: How many environments the account has.
+        events: Events that happened before the start, over all environments together.
+        days: How many days back they go.
+        rate: Events that happen per second from now on.
+        equal_shares: Give every environment as many events as the others.
+        active: How many environments live events go to; 0 means all.
+        latency: Seconds that every answer waits.
+        page_cap: The largest page of events, whatever is asked for.
+        list_cap: The largest page of every other listing.
+        token_lifetime: Seconds that an access token is good for.
+        event_bytes: Mean size of an event; 0 is a mix of 0.3 to 5 KB.
+        users: People of the account.
+        guests: Guests of each environment.
+        spaces: Spaces of each environment.
+        agents: Agents of each environment.
+        pre_encode: Encode all events at the start, and keep them in memory.
+    """
+    return await serve(
+        SandboxOptions(
+            port=port,
+            seed=seed,
+            environments=environments,
+            events=events,
+            days=days,
+            rate=rate,
+            equal_shares=equal_shares,
+            active=active,
+            latency_s=latency,
+            page_cap=page_cap,
+            list_cap=list_cap,
+            token_lifetime_s=token_lifetime,
+            event_bytes=event_bytes,
+            users=users,
+            guests=guests,
+            spaces=spaces,
+            agents=agents,
+            pre_encode=pre_encode,
+        )
+    )
+
+
+async def serve(options: SandboxOptions) -> int:
+    """Run a sandbox with these options until a signal, and return the exit code.
+
+    Raises:
+        PortInUseError: The port is taken.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    server = Sandbox(options)
+    try:
+        await server.start()
+        sys.stdout.write(
+            f"export STREAMER_FLATFILE__API_URL={server.url}\n"
+            f"export STREAMER_FLATFILE__CLIENT_ID={options.client_id}\n"
+            f"export STREAMER_FLATFILE__SECRET={options.secret}\n"
+        )
+        sys.stdout.flush()
+        sys.stderr.write(
+            f"A Flatfile account with {options.environments} environments and "
+            f"{options.events} events answers on {server.url}. Ctrl-C stops it.\n"
+        )
+        await stop.wait()
+    finally:
+        await server.stop()
+        for number in _STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+    return 0
