@@ -1,0 +1,207 @@
+"""One environment's two positions: how far it has been read, and how far it is published.
+
+The read position runs ahead by what has been captured and not yet confirmed; the confirmed one
+moves at the commit. No I/O: pages come through the function that a look is given, and what failed
+or was not confirmed in the end is not undone here. Then a new cursor is built from the log.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import aclosing
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from streamer.capture.position import (
+    READ_MARGIN,
+    Capture,
+    Position,
+    Reading,
+    Windows,
+    base_of,
+    earlier,
+    latest,
+    with_seen_from,
+)
+from streamer.capture.seen import Remembered, Seen
+from streamer.capture.sieve import Excluded, PendingSieve
+from streamer.capture.tail import Tail
+from streamer.flatfile.listing import Batch, FetchPage, Scope, walk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from streamer.config import CaptureSettings
+    from streamer.flatfile.server_profile import ServerProfile
+
+
+class Look(Enum):
+    """What a look is for, which decides where it begins."""
+
+    FAST = "fast"
+    WIDE = "wide"
+    SWEEP = "sweep"
+    DEEP_SWEEP = "deep sweep"
+
+
+class Cursor:
+    """What has been read of one environment, and what has been published.
+
+    Attributes:
+        position: How far everything is published.
+    """
+
+    def __init__(
+        self,
+        settings: CaptureSettings,
+        profile: ServerProfile,
+        *,
+        position: Position | None = None,
+        seen: Seen | None = None,
+        floor: datetime | None = None,
+    ) -> None:
+        """Begin at a checkpoint, or at the beginning.
+
+        Args:
+            settings: Windows, excluded topics, revisions.
+            profile: Of the server; shared by all environments.
+            position: Of the checkpoint.
+            seen: Where to keep what has been seen; `restore` fills it.
+            floor: `START` as an instant: nothing older is ever published.
+        """
+        self.position = position or Position()
+        self._read = self.position
+        self._windows = Windows.of(settings)
+        self._profile = profile
+        self._floor = floor
+        self._seen = seen or Seen(acknowledged=settings.revisions == "acknowledged")
+        self._sieve = PendingSieve(self._seen, Excluded(settings.exclude_topics))
+        self._sieve.floor = floor
+        self._sieve.seen_from = self.position.seen_from
+        self._tail = Tail()
+        self._unconfirmed: deque[Capture] = deque()
+        self._restored_at = self.position.seen_from or datetime.min.replace(tzinfo=UTC)
+
+    @property
+    def dropped(self) -> int:
+        """Rows that came too late to be told from what was published, so far."""
+        return self._sieve.dropped
+
+    def restore(self, record: Remembered, offset: int) -> None:
+        """Take in a record of this environment that was read back from the topic, in log order."""
+        self._restored_at = record.created_at or self._restored_at
+        now = latest(self.position.polled, self.position.watermark)
+        self._seen.restore(record, self._restored_at, now)
+        self._tail.add(offset, self._restored_at)
+
+    async def look(
+        self, kind: Look, fetch: FetchPage, *, published: Seen | None = None
+    ) -> AsyncGenerator[Capture, None]:
+        """Read once through what `kind` covers; the last capture ends a complete look.
+
+        Close it (`contextlib.aclosing`) when leaving early. Whatever `fetch` raises comes out; what
+        was captured until then stays captured.
+
+        Args:
+            kind: Where to begin.
+            fetch: Asks for one page of this environment.
+            published: For a deep sweep: what was published since its window began.
+        """
+        scope = self._scope(kind)
+        base = base_of(self._read, self._windows)
+        joins = scope.start is None or (base is not None and scope.start <= base)
+        joins = joins or scope.start == self._floor
+        self._sieve.also = published
+        try:
+            async with aclosing(walk(fetch, self._profile, scope, self._sieve)) as batches:
+                async for batch in batches:
+                    capture = self._capture(kind, batch, joins=joins)
+                    self._read = capture.position
+                    self._sieve.seen_from = capture.position.seen_from
+                    self._unconfirmed.append(capture)
+                    yield capture
+        finally:
+            self._sieve.forget_all_but(capture.readings for capture in self._unconfirmed)
+
+    def confirm(self, capture: Capture, first_offset: int | None) -> None:
+        """Move the confirmed position: the oldest unconfirmed capture is published.
+
+        Args:
+            capture: As it was yielded.
+            first_offset: Of its records in the audit partition; None if it has none.
+        """
+        if not self._unconfirmed or self._unconfirmed[0] is not capture:
+            message = "captures are confirmed in the order in which they were read"
+            raise ValueError(message)
+        if capture.readings:
+            if first_offset is None:
+                message = "a capture with readings has a first offset"
+                raise ValueError(message)
+            self._sieve.settle(capture.readings, capture.server_at)
+            self._tail.add(first_offset, capture.readings[-1].created_at)
+        self._unconfirmed.popleft()
+        self.position = capture.position
+        self._seen.forget_before(self.position.seen_from)
+        self._tail.forget_before(self.position.seen_from)
+
+    def tail(self, end_offset: int) -> int:
+        """Return from where on the partition has to be read to rebuild this cursor.
+
+        Args:
+            end_offset: Where the partition ends: the answer if nothing is of interest any more.
+        """
+        return self._tail.offset(self.position.seen_from, end_offset)
+
+    def tail_after(self, capture: Capture, first_offset: int | None, end_offset: int) -> int:
+        """Return what `tail` will be once `capture` is confirmed: for its checkpoint."""
+        seen_from = capture.position.seen_from
+        if first_offset is not None and capture.readings:
+            newest = capture.readings[-1].created_at
+            if seen_from is None or newest >= seen_from:
+                end_offset = first_offset
+        return self._tail.offset(seen_from, end_offset)
+
+    def _scope(self, kind: Look) -> Scope:
+        """Return what a look covers.
+
+        A sweep begins at the last sweep's beginning less the window, not at the watermark less the
+        window: an event may have become visible just after the last sweep, and be late by all of
+        the window.
+        """
+        at, windows = self._read, self._windows
+        base = base_of(at, windows)
+        if at.polled is None and kind is not Look.DEEP_SWEEP:
+            kind = Look.FAST
+        read_to = latest(at.watermark, at.polled)
+        wide = earlier(read_to, windows.overlap)
+        start: datetime | None
+        match kind:
+            case Look.FAST:
+                start = base
+            case Look.WIDE:
+                start = wide
+            case Look.SWEEP:
+                start = min(filter(None, (earlier(at.swept, windows.sweep), wide)), default=None)
+            case Look.DEEP_SWEEP:
+                start = earlier(read_to, windows.deep_sweep)
+        start = earlier(start, READ_MARGIN)
+        if kind is not Look.DEEP_SWEEP:
+            start = latest(start, at.seen_from)
+        start = latest(start, self._floor)
+        proved = at.watermark if kind is Look.FAST else None
+        return Scope(start, proved, steady=kind in {Look.SWEEP, Look.DEEP_SWEEP})
+
+    def _capture(self, kind: Look, batch: Batch[Reading], *, joins: bool) -> Capture:
+        at, begun_at = self._read, batch.begun_at
+        if kind is not Look.DEEP_SWEEP and begun_at is not None:
+            watermark, polled, swept = at.watermark, at.polled, at.swept or begun_at
+            if joins and batch.proved is not None:
+                watermark = latest(watermark, min(batch.proved, begun_at))
+            if joins and batch.complete:
+                polled = latest(polled, begun_at)
+            if batch.complete and kind is Look.SWEEP:
+                swept = max(swept, begun_at)
+            at = Position(watermark, polled, swept, at.seen_from)
+            at = with_seen_from(at, self._windows)
+        return Capture(batch.found, at, begun_at, batch.more)

@@ -1,0 +1,126 @@
+"""How far one environment has been read, and what a look has brought.
+
+Values and their arithmetic; no I/O, no clock. Every time in here is the server's, never ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from streamer.flatfile.models import Row
+
+if TYPE_CHECKING:
+    from streamer.config import CaptureSettings
+
+READ_MARGIN: Final = timedelta(seconds=2)
+"""How much further back every look begins: `Date` is cut to seconds, and is written after the rows
+were chosen."""
+
+SEEN_MARGIN: Final = timedelta(seconds=5)
+"""How much further back we know what has been seen. A look shows rows of up to 4.5 s before its
+start less the overlap: 2 s of margin, up to 2 s because `since` is a whole second and one less,
+0.5 s from servers that round."""
+
+
+class Reading(msgspec.Struct, frozen=True, gc=False):
+    """An event, or a revision of it, that has not been published.
+
+    Attributes:
+        row: The event as sent.
+        created_at: Its `createdAt`, or where that is no date-time, one of its neighbours'.
+        revision: 1, or how often it has been published, plus one.
+    """
+
+    row: Row
+    created_at: datetime
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What a checkpoint knows of time.
+
+    Attributes:
+        watermark: Everything visible with a `createdAt` up to here has been published.
+        polled: When the last complete look began. Staleness means this.
+        swept: When the last complete sweep began; the first look begins the count.
+        seen_from: What has been published is known from here on; only ever rises.
+    """
+
+    watermark: datetime | None = None
+    polled: datetime | None = None
+    swept: datetime | None = None
+    seen_from: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What is to be published next.
+
+    Attributes:
+        readings: Oldest first; excluded topics are left out. May be empty: the position moves.
+        position: Holds once all of `readings` are published.
+        server_at: `Date` of the first answer of the look.
+        more: The look goes on, or ended where there was more to read.
+    """
+
+    readings: list[Reading]
+    position: Position
+    server_at: datetime | None
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The durations of `CaptureSettings` that decide where looks begin."""
+
+    overlap: timedelta
+    sweep: timedelta
+    deep_sweep: timedelta
+
+    @classmethod
+    def of(cls, settings: CaptureSettings) -> Windows:
+        """Take the durations out of the settings."""
+        return cls(
+            timedelta(seconds=settings.overlap),
+            timedelta(seconds=settings.sweep_window),
+            timedelta(seconds=settings.deep_sweep_window),
+        )
+
+
+def latest(*moments: datetime | None) -> datetime | None:
+    """Return the latest of those that are known."""
+    return max((moment for moment in moments if moment is not None), default=None)
+
+
+def earlier(moment: datetime | None, by: timedelta) -> datetime | None:
+    """Return `moment` less `by`; the beginning of time if it is not known or too far back."""
+    if moment is None:
+        return None
+    try:
+        return moment - by
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def base_of(position: Position, windows: Windows) -> datetime | None:
+    """Return from where on a look must read, so that nothing lies between it and the last one."""
+    return latest(position.watermark, earlier(position.polled, windows.overlap))
+
+
+def with_seen_from(position: Position, windows: Windows) -> Position:
+    """Let go of what no look will show again.
+
+    Measured from `polled` where that is later than the watermark: an environment that has been
+    quiet for a month would otherwise keep a month of its shard to be read back at every start.
+    """
+    read_to = latest(position.watermark, position.polled)
+    bounds = (earlier(position.swept, windows.sweep), earlier(read_to, windows.overlap))
+    if bounds[0] is None or bounds[1] is None:
+        return position
+    reach = earlier(min(bounds[0], bounds[1]), SEEN_MARGIN)
+    return replace(position, seen_from=latest(position.seen_from, reach))

@@ -1,0 +1,267 @@
+"""What has been published of one environment, so that nothing is published twice.
+
+A digest per event, 64 bits of Python's own `hash`, keyed anew in every process: it is rebuilt from
+the topic after a restart, and nobody outside can aim for a collision. By time: segments, each from
+its first moment up to the next one's; only the last is a set (about 100 bytes an event), the ones
+before it are sorted arrays (8 bytes). An event is looked for where its `createdAt` puts it.
+
+What its time does not place (no `createdAt`, or one in the future) stands apart, in a dictionary.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from bisect import bisect_left, bisect_right
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from streamer.flatfile.models import BrokenEvent, Event, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+SEGMENT_EVENTS: Final = 8192
+"""A segment that holds this many is followed by a new one once later events come."""
+
+LOOSE_SHARE: Final = 8
+"""What came late to a frozen segment is merged once it is an eighth of it: the copying then costs
+a constant per event."""
+
+LEAST_LOOSE: Final = 512
+
+FUTURE: Final = timedelta(hours=1)
+"""What is dated further ahead of the server's clock than this does not get a segment."""
+
+PURGE_INTERVAL: Final = timedelta(minutes=1)
+"""What stands apart is looked through only that often."""
+
+_BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
+
+
+class Remembered(NamedTuple):
+    """What a published record says about the event that it was made of.
+
+    Attributes:
+        id: The record's `id` without its revision; `sha256:…` where the event had none.
+        created_at: None where the event had no date-time.
+    """
+
+    id: str
+    created_at: datetime | None
+    revision: int = 1
+    deleted_at: str | None = None
+    acknowledged_at: str | None = None
+
+
+class _Segment:
+    """The digests of a stretch of time: most of them frozen, the late ones loose."""
+
+    __slots__ = ("begins_at", "ends_at", "frozen", "loose")
+
+    def __init__(self, begins_at: datetime) -> None:
+        self.begins_at = begins_at
+        self.ends_at = begins_at
+        self.frozen: array[int] = array("q")
+        self.loose: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self.frozen) + len(self.loose)
+
+    def __contains__(self, digest: int) -> bool:
+        if digest in self.loose:
+            return True
+        place = bisect_left(self.frozen, digest)
+        return place < len(self.frozen) and self.frozen[place] == digest
+
+    def thaw_limit(self) -> int:
+        return max(LEAST_LOOSE, len(self.frozen) // LOOSE_SHARE)
+
+    def freeze(self) -> None:
+        if self.loose:
+            self.loose.update(self.frozen)
+            self.frozen = array("q", sorted(self.loose))
+            self.loose = set()
+
+
+class Seen:
+    """The identities of what has been published, from `seen_from` on."""
+
+    __slots__ = ("_acknowledged", "_apart", "_purged", "_revisions", "_segments", "_stub_id")
+
+    def __init__(
+        self, *, acknowledged: bool = False, stub_id: Callable[[bytes], str] | None = None
+    ) -> None:
+        """Begin with nothing.
+
+        Args:
+            acknowledged: Whether an acknowledgement makes a further revision.
+            stub_id: The record id of an element that has none, made of its bytes; must be what the
+                topic has, or such an element is published again after a restart.
+        """
+        self._acknowledged = acknowledged
+        self._stub_id = stub_id or digest_id
+        self._segments = [_Segment(_BEGINNING)]
+        self._apart: dict[int, datetime] = {}
+        self._revisions: dict[int, tuple[int, datetime]] = {}
+        self._purged = _BEGINNING
+
+    def __len__(self) -> int:
+        return sum(map(len, self._segments)) + len(self._apart)
+
+    def digests(self, rows: Sequence[Row]) -> list[int]:
+        """Return the identity of each row."""
+        ids = [row.id for row in rows]
+        if None in ids or "" in ids:
+            ids = [row.id or self._id_of(row) for row in rows]
+        return list(map(hash, ids))
+
+    def states(self, row: Row) -> list[int]:
+        """Return what a further revision would change, as identities."""
+        if isinstance(row, BrokenEvent):
+            return []
+        return self._states(row.id, row.deleted_at, row.acknowledged_at)
+
+    def _states(self, id_: str, deleted_at: str | None, acknowledged_at: str | None) -> list[int]:
+        found = []
+        if deleted_at:
+            found.append(hash((id_, "deleted", deleted_at)))
+        if self._acknowledged and acknowledged_at:
+            found.append(hash((id_, "acknowledged", acknowledged_at)))
+        return found
+
+    def _id_of(self, row: Row) -> str:
+        if isinstance(row, Event):
+            return self._stub_id(repr(row).encode("utf-8", "surrogatepass"))
+        return self._stub_id(row.raw)
+
+    def unknown(self, digests: Collection[int], oldest: datetime, newest: datetime) -> set[int]:
+        """Return those of `digests`, created between the two moments, that are not here."""
+        left = set(digests)
+        if self._apart:
+            left = left.difference(self._apart)
+        for segment in self._between(oldest, newest):
+            left = left.difference(segment.loose)
+            if segment.frozen:
+                left = {digest for digest in left if digest not in segment}
+        return left
+
+    def revision(self, digest: int) -> int:
+        """Return the last revision of an event that is here."""
+        return self._revisions.get(digest, (1, _BEGINNING))[0]
+
+    def add(self, digests: Sequence[int], times: Sequence[datetime], now: datetime | None) -> None:
+        """Take in what was published.
+
+        Args:
+            digests: Of events, oldest first.
+            times: When each was created.
+            now: The server's time; later events are kept apart.
+        """
+        if not times:
+            return
+        if now is not None and times[-1] > now + FUTURE:
+            near = bisect_right(times, now + FUTURE)
+            self._apart.update(zip(digests[near:], times[near:], strict=True))
+            digests, times = digests[:near], times[:near]
+            if not times:
+                return
+        last = self._segments[-1]
+        if len(last) >= SEGMENT_EVENTS and times[-1] > last.ends_at:
+            split = bisect_right(times, last.ends_at)
+            if split:
+                self._place(digests[:split], times[:split])
+            last.freeze()
+            last = _Segment(times[split])
+            self._segments.append(last)
+            digests, times = digests[split:], times[split:]
+        self._place(digests, times)
+
+    def _place(self, digests: Sequence[int], times: Sequence[datetime]) -> None:
+        last = self._segments[-1]
+        last.ends_at = max(last.ends_at, times[-1])
+        if times[0] >= last.begins_at:
+            last.loose.update(digests)
+            self._tidy(last)
+            return
+        for digest, moment in zip(digests, times, strict=True):
+            segment = self._segment_of(moment)
+            segment.loose.add(digest)
+            self._tidy(segment)
+
+    def _tidy(self, segment: _Segment) -> None:
+        limit = segment.thaw_limit()
+        if segment is self._segments[-1]:
+            limit = max(limit, SEGMENT_EVENTS)
+        if len(segment.loose) > limit:
+            segment.freeze()
+
+    def set_apart(self, digest: int, moment: datetime) -> None:
+        """Take in, or keep, an event whose time is a guess; `moment` is the latest guess."""
+        self._apart[digest] = max(moment, self._apart.get(digest, moment))
+
+    def keep_apart(self, digest: int, moment: datetime) -> None:
+        """Put off forgetting an event that stands apart: it was shown again near `moment`."""
+        if digest in self._apart:
+            self.set_apart(digest, moment)
+
+    def revise(self, digest: int, revision: int, moment: datetime) -> None:
+        """Note that a further revision of an event was published."""
+        if revision > self.revision(digest):
+            self._revisions[digest] = (revision, moment)
+
+    def restore(self, record: Remembered, guess: datetime, now: datetime | None) -> None:
+        """Take in a record that was read back from the topic.
+
+        Args:
+            record: What it says.
+            guess: A time near it, for a record that has none of its own.
+            now: As for `add`.
+        """
+        digest = hash(record.id)
+        moment = record.created_at
+        if moment is None:
+            moment = guess
+            self.set_apart(digest, moment)
+        else:
+            states = self._states(record.id, record.deleted_at, record.acknowledged_at)
+            known = [digest, *states]
+            self.add(known, [moment] * len(known), now)
+        if record.revision > 1:
+            self.revise(digest, record.revision, moment)
+
+    def forget_before(self, moment: datetime | None) -> None:
+        """Let go of whole segments that end before `moment`, and of what stands apart."""
+        if moment is None:
+            return
+        segments = self._segments
+        keep = 0
+        while keep < len(segments) - 1 and segments[keep].ends_at < moment:
+            keep += 1
+        if keep:
+            del segments[:keep]
+            segments[0].begins_at = _BEGINNING
+        if moment > self._purged + PURGE_INTERVAL:
+            self._purged = moment
+            self._apart = {k: at for k, at in self._apart.items() if at >= moment}
+            self._revisions = {k: v for k, v in self._revisions.items() if v[1] >= moment}
+
+    def _segment_of(self, moment: datetime) -> _Segment:
+        place = bisect_right(self._segments, moment, key=_begins_at)
+        return self._segments[max(0, place - 1)]
+
+    def _between(self, oldest: datetime, newest: datetime) -> Iterable[_Segment]:
+        if oldest >= self._segments[-1].begins_at:
+            return self._segments[-1:]
+        first = bisect_right(self._segments, oldest, key=_begins_at) - 1
+        last = bisect_right(self._segments, newest, key=_begins_at)
+        return self._segments[max(0, first) : max(1, last)]
+
+
+def digest_id(raw: bytes) -> str:
+    """Return the record id of an element that has none."""
+    return "sha256:" + hashlib.sha256(raw).hexdigest()
+
+
+def _begins_at(segment: _Segment) -> datetime:
+    return segment.begins_at

@@ -1,0 +1,197 @@
+"""What of a page is new: not published, not captured, not excluded, not too old.
+
+Between capture and commit an identity is *pending*; then it moves to what has been seen. What was
+read but never captured is forgotten again when its look ends.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from itertools import repeat
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from streamer.capture.position import Reading
+from streamer.flatfile.models import Event, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
+
+    from streamer.capture.seen import Seen
+    from streamer.flatfile.pages import Page
+
+_ROW = attrgetter("row")
+_CREATED_AT = attrgetter("created_at")
+
+
+class Excluded:
+    """The topics that are not published, by glob pattern."""
+
+    __slots__ = ("_known", "_patterns")
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._patterns = tuple(patterns)
+        self._known: dict[str | None, bool] = {None: False}
+
+    def __bool__(self) -> bool:
+        return bool(self._patterns)
+
+    def covers(self, topic: str | None) -> bool:
+        """Whether a topic is left out."""
+        answer = self._known.get(topic)
+        if answer is None:
+            answer = any(fnmatchcase(topic or "", pattern) for pattern in self._patterns)
+            if len(self._known) < 4096:  # Topics come from outside: bounded.
+                self._known[topic] = answer
+        return answer
+
+
+class PendingSieve:
+    """Sifts pages for one environment; `streamer.flatfile.listing.Sieve`.
+
+    Attributes:
+        floor: Nothing older is published.
+        seen_from: What is older cannot be told from what was published, and is dropped.
+        dropped: How many rows were.
+        also: More that was published, from before `seen_from` (for a deep sweep).
+    """
+
+    def __init__(self, seen: Seen, excluded: Excluded) -> None:
+        self.floor: datetime | None = None
+        self.seen_from: datetime | None = None
+        self.also: Seen | None = None
+        self.dropped = 0
+        self._seen = seen
+        self._excluded = excluded
+        self._pending: set[int] = set()
+        self._revisions: dict[int, int] = {}
+        self._guessed: set[int] = set()
+
+    def identities(self, page: Page) -> list[int]:
+        """Return the identity of each row."""
+        return self._seen.digests(page.rows)
+
+    def sift(self, page: Page, times: list[datetime]) -> list[Reading]:
+        """Return what is new on a page, in its order; it is pending from now on."""
+        rows = page.rows
+        if not rows:
+            return []
+        oldest, newest = min(times), max(times)
+        digests = self._seen.digests(rows)
+        left = self._unknown(digests, oldest, newest)
+        if len(left) == len(rows) and not self._is_limited(oldest):
+            self._pending |= left
+            for row in rows:
+                if type(row) is Event and (row.deleted_at or row.acknowledged_at):
+                    self._pending.update(self._seen.states(row))
+            readings = list(map(Reading, rows, times, repeat(1)))
+        else:
+            readings = self._pick(rows, times, digests, left)
+        if None in page.times:
+            self._note_guesses(page, times, digests)
+        return readings
+
+    def _unknown(self, digests: Collection[int], oldest: datetime, newest: datetime) -> set[int]:
+        left = self._seen.unknown(digests, oldest, newest).difference(self._pending)
+        if left and self.also is not None:
+            left = self.also.unknown(left, oldest, newest)
+        return left
+
+    def _is_limited(self, oldest: datetime) -> bool:
+        return bool(
+            self._excluded
+            or (self.floor is not None and oldest < self.floor)
+            or (self._knows_from is not None and oldest < self._knows_from)
+        )
+
+    @property
+    def _knows_from(self) -> datetime | None:
+        return self.seen_from if self.also is None else None
+
+    def _pick(
+        self, rows: Sequence[Row], times: Sequence[datetime], digests: list[int], left: set[int]
+    ) -> list[Reading]:
+        readings = []
+        for row, moment, digest in zip(rows, times, digests, strict=True):
+            new = digest in left
+            if not new and (type(row) is not Event or not (row.deleted_at or row.acknowledged_at)):
+                continue
+            if self._excluded and self._excluded.covers(row.topic):
+                continue
+            if self.floor is not None and moment < self.floor:
+                continue
+            if self._knows_from is not None and moment < self._knows_from:
+                self.dropped += new
+                continue
+            states = self._seen.states(row)
+            if new:
+                left.discard(digest)
+                self._pending.add(digest)
+                readings.append(Reading(row, moment, 1))
+            elif states and self._unknown(states, moment, moment):
+                readings.append(Reading(row, moment, self._next_revision(digest)))
+            self._pending.update(states)
+        return readings
+
+    def _next_revision(self, digest: int) -> int:
+        also = 1 if self.also is None else self.also.revision(digest)
+        last = max(self._seen.revision(digest), self._revisions.get(digest, 1), also)
+        self._revisions[digest] = last + 1
+        return last + 1
+
+    def _note_guesses(self, page: Page, times: Sequence[datetime], digests: Sequence[int]) -> None:
+        for sent, moment, digest in zip(page.times, times, digests, strict=True):
+            if sent is not None:
+                continue
+            if digest in self._pending:
+                self._guessed.add(digest)
+            else:
+                self._seen.keep_apart(digest, moment)
+
+    def settle(self, readings: Sequence[Reading], now: datetime | None) -> None:
+        """Take what was published out of the pending and into what has been seen."""
+        rows = list(map(_ROW, readings))
+        digests = self._seen.digests(rows)
+        times = list(map(_CREATED_AT, readings))
+        self._teach(self._seen, readings, digests, times, now)
+        if self.also is not None:
+            self._teach(self.also, readings, digests, times, now)
+        self._pending.difference_update(digests)
+        self._guessed.difference_update(digests)
+
+    def _teach(
+        self,
+        seen: Seen,
+        readings: Sequence[Reading],
+        digests: Sequence[int],
+        times: Sequence[datetime],
+        now: datetime | None,
+    ) -> None:
+        seen.add(digests, times, now)
+        for reading, digest in zip(readings, digests, strict=True):
+            row = reading.row
+            if type(row) is Event and (row.deleted_at or row.acknowledged_at):
+                states = seen.states(row)
+                seen.add(states, [reading.created_at] * len(states), now)
+                self._pending.difference_update(states)
+                seen.revise(digest, reading.revision, reading.created_at)
+        if self._guessed:
+            for digest, moment in zip(digests, times, strict=True):
+                if digest in self._guessed:
+                    seen.set_apart(digest, moment)
+
+    def forget_all_but(self, captured: Iterable[Sequence[Reading]]) -> None:
+        """Forget what was read and never captured; `captured` still waits for its commit."""
+        pending: set[int] = set()
+        revisions: dict[int, int] = {}
+        for readings in captured:
+            digests = self._seen.digests(list(map(_ROW, readings)))
+            pending.update(digests)
+            for reading, digest in zip(readings, digests, strict=True):
+                pending.update(self._seen.states(reading.row))
+                if reading.revision > 1:
+                    revisions[digest] = reading.revision
+        self._pending = pending
+        self._revisions = revisions
+        self._guessed &= pending
