@@ -13,27 +13,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
 from operator import attrgetter, is_
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from streamer.errors import FlatfileAnswerError
-from streamer.flatfile import splitter
-from streamer.flatfile.grammar import is_json
+from streamer.flatfile.envelope import LARGE_BODY_BYTES, elements_of, is_utf8
 from streamer.flatfile.models import ABSENT, Event, Row
-from streamer.flatfile.rows import is_utf8, read_row
+from streamer.flatfile.rows import read_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-MAX_ROWS: Final = 200_000
-"""More elements than this is no page. We ask for 1,000; 64 MiB of `0,` would be 32 million objects
-in memory."""
-
-LARGE_BODY_BYTES: Final = 8 * 1024 * 1024
-"""From here on elements are cut apart and counted before any object is made of them."""
+    from collections.abc import Sequence
 
 _SHORTEST_TIME: Final = len("2023-11-07T20")
 
@@ -59,16 +49,9 @@ class _Events(msgspec.Struct):
     data: list[Event]
 
 
-class _Elements(msgspec.Struct):
-    data: list[msgspec.Raw]
-
-
 _EVENTS: Final = msgspec.json.Decoder(_Events)
-_ELEMENTS: Final = msgspec.json.Decoder(_Elements)
 _TIMEZONE: Final = attrgetter("tzinfo")
 _IS_UTC: Final = partial(is_, UTC)
-_WHITE_SPACE: Final = b" \t\n\r"
-_BRACE, _CLOSING_BRACE, _COMMA = b"{},"
 
 
 def parse_page(body: bytes, server_at: datetime | None) -> Page:
@@ -107,62 +90,8 @@ def parse_hostile_page(body: bytes, server_at: datetime | None) -> Page:
     Raises:
         FlatfileAnswerError: The body as a whole is not `{"data": […]}`, or is cut off: ask again.
     """
-    rows = [read_row(element) for element in _elements(body)]
+    rows = [read_row(element) for element in elements_of(body)]
     return Page(rows, _times([row.created_at for row in rows]), server_at, len(body))
-
-
-def _elements(body: bytes) -> Iterator[bytes]:
-    if len(body) <= LARGE_BODY_BYTES and is_utf8(body):
-        try:
-            return map(bytes, _ELEMENTS.decode(body).data)
-        except (msgspec.MsgspecError, RecursionError):
-            pass  # It is an element that is refused, or there are none: cutting tells.
-    try:
-        return (body[begin:end] for begin, end in _cut(body))
-    except splitter.TruncatedTextError:
-        _refuse("the body is cut off")
-    except splitter.MisshapenTextError:
-        _refuse("the body is not an object with an array `data`")
-
-
-def _cut(body: bytes) -> list[tuple[int, int]]:
-    """Return begin and end of each element of the answer's `data`.
-
-    Strict about everything around the elements: what a broken one does to the text behind it must
-    not pass for the end of the page.
-    """
-    at = splitter.skip_space(body, 0)
-    if at == len(body):
-        raise splitter.TruncatedTextError
-    if body[at] != _BRACE:
-        raise splitter.MisshapenTextError
-    spans: list[tuple[int, int]] | None = None
-    separator = _COMMA
-    while separator == _COMMA:
-        key, at = splitter.key(body, at + 1)
-        if key == b'"data"' and body[at : at + 1] == b"[":
-            spans = _cut_data(body, at)
-            end = splitter.skip_space(body, spans[-1][1] if spans else at + 1) + 1
-            at = splitter.item_end(body, end)
-            sound = not body[end:at].strip(_WHITE_SPACE)
-        else:
-            begin, at = at, splitter.item_end(body, at)
-            sound = is_json(body[begin:at])
-        separator = body[at]
-        if not sound:
-            raise splitter.MisshapenTextError
-    if separator != _CLOSING_BRACE or spans is None or body[at + 1 :].strip(_WHITE_SPACE):
-        raise splitter.MisshapenTextError
-    return spans
-
-
-def _cut_data(body: bytes, at: int) -> list[tuple[int, int]]:
-    spans = list(islice(splitter.elements(body, at), MAX_ROWS + 1))
-    if len(spans) > MAX_ROWS:
-        _refuse(f"more than {MAX_ROWS:,} elements")
-    if any(begin == end for begin, end in spans):
-        raise splitter.MisshapenTextError
-    return spans
 
 
 def _times(stamps: Sequence[str | None]) -> list[datetime | None]:
@@ -184,11 +113,3 @@ def _time(stamp: str | None) -> datetime | None:
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
-
-
-def _refuse(what: str) -> NoReturn:
-    raise FlatfileAnswerError(
-        where="GET /events",
-        what=what,
-        next_step="It is asked for again; if it stays so, look at what answers there.",
-    ) from None

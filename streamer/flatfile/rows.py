@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from streamer.flatfile import splitter
+from streamer.flatfile.envelope import is_utf8
 from streamer.flatfile.grammar import is_json
 from streamer.flatfile.models import ABSENT, BrokenEvent, Event, Row
 
@@ -61,17 +62,6 @@ _EVENT: Final = msgspec.json.Decoder(Event)
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, Raw])
 _TEXT: Final = msgspec.json.Decoder(str)
 _REFUSALS: Final = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
-
-
-def is_utf8(text: bytes) -> bool:
-    """Tell whether `text` is UTF-8, which a decoder does not check where it only skips."""
-    if text.isascii():
-        return True
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def read_row(element: bytes) -> Row:

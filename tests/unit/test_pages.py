@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from streamer.errors import FlatfileAnswerError
-from streamer.flatfile import pages
+from streamer.flatfile.envelope import LARGE_BODY_BYTES
 from streamer.flatfile.grammar import is_json
 from streamer.flatfile.models import BrokenEvent, Event
 from streamer.flatfile.pages import parse_clean_page, parse_hostile_page, parse_page
@@ -243,7 +243,7 @@ def test_event_of_20_megabytes_is_kept_beside_its_neighbours() -> None:
 
 def test_number_of_elements_is_bounded() -> None:
     """A body of millions of tiny elements is refused before it becomes millions of objects."""
-    tiny = b"0," * (pages.LARGE_BODY_BYTES // 2)
+    tiny = b"0," * (LARGE_BODY_BYTES // 2)
     with pytest.raises(FlatfileAnswerError, match="elements"):
         parse_page(b'{"data":[' + tiny + b"0]}", None)
 

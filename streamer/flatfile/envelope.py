@@ -1,0 +1,110 @@
+"""The frame of an answer, `{"data": […], …}` -> the bytes of each element.
+
+Strict about everything around the elements, and blind to what is in them: what a broken element
+does to the text behind it must not pass for the end of the list.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import msgspec
+
+from streamer.errors import FlatfileAnswerError
+from streamer.flatfile import splitter
+from streamer.flatfile.grammar import is_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_ROWS: Final = 200_000
+"""More elements than this is no page. We ask for 1,000; 64 MiB of `0,` would be 32 million objects
+in memory."""
+
+LARGE_BODY_BYTES: Final = 8 * 1024 * 1024
+"""From here on elements are cut apart and counted before any object is made of them."""
+
+_WHITE_SPACE: Final = b" \t\n\r"
+_BRACE, _CLOSING_BRACE, _COMMA = b"{},"
+
+
+class _Elements(msgspec.Struct):
+    data: list[msgspec.Raw]
+
+
+_ELEMENTS: Final = msgspec.json.Decoder(_Elements)
+
+
+def is_utf8(text: bytes) -> bool:
+    """Tell whether `text` is UTF-8, which a decoder does not check where it only skips."""
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def elements_of(body: bytes) -> Iterator[bytes]:
+    """Return the bytes of each element of an answer's `data`.
+
+    Raises:
+        FlatfileAnswerError: The body as a whole is not `{"data": […]}`, or is cut off: ask again.
+    """
+    if len(body) <= LARGE_BODY_BYTES and is_utf8(body):
+        try:
+            return map(bytes, _ELEMENTS.decode(body).data)
+        except (msgspec.MsgspecError, RecursionError):
+            pass  # It is an element that is refused, or there are none: cutting tells.
+    try:
+        return (body[begin:end] for begin, end in _cut(body))
+    except splitter.TruncatedTextError:
+        _refuse("the body is cut off")
+    except splitter.MisshapenTextError:
+        _refuse("the body is not an object with an array `data`")
+
+
+def _cut(body: bytes) -> list[tuple[int, int]]:
+    """Return begin and end of each element of the answer's `data`."""
+    at = splitter.skip_space(body, 0)
+    if at == len(body):
+        raise splitter.TruncatedTextError
+    if body[at] != _BRACE:
+        raise splitter.MisshapenTextError
+    spans: list[tuple[int, int]] | None = None
+    separator = _COMMA
+    while separator == _COMMA:
+        key, at = splitter.key(body, at + 1)
+        if key == b'"data"' and body[at : at + 1] == b"[":
+            spans = _cut_data(body, at)
+            end = splitter.skip_space(body, spans[-1][1] if spans else at + 1) + 1
+            at = splitter.item_end(body, end)
+            sound = not body[end:at].strip(_WHITE_SPACE)
+        else:
+            begin, at = at, splitter.item_end(body, at)
+            sound = is_json(body[begin:at])
+        separator = body[at]
+        if not sound:
+            raise splitter.MisshapenTextError
+    if separator != _CLOSING_BRACE or spans is None or body[at + 1 :].strip(_WHITE_SPACE):
+        raise splitter.MisshapenTextError
+    return spans
+
+
+def _cut_data(body: bytes, at: int) -> list[tuple[int, int]]:
+    spans = list(islice(splitter.elements(body, at), MAX_ROWS + 1))
+    if len(spans) > MAX_ROWS:
+        _refuse(f"more than {MAX_ROWS:,} elements")
+    if any(begin == end for begin, end in spans):
+        raise splitter.MisshapenTextError
+    return spans
+
+
+def _refuse(what: str) -> NoReturn:
+    raise FlatfileAnswerError(
+        where="an answer of Flatfile",
+        what=what,
+        next_step="It is asked for again; if it stays so, look at what answers there.",
+    ) from None
