@@ -56,6 +56,7 @@ async def show(request: web.Request, body: bytes, shown: Shown, world: World) ->
     response = web.Response(body=body, content_type=JSON)
     await response.prepare(request)
     await response.write_eof()
+    # A connection that ends without an error while we wait ends the wait as well.
     if transport is not None and not transport.is_closing():
         world.ledger.enter(shown, world.now_ms())
     return response

@@ -39,6 +39,12 @@ class SandboxProcess:
         return self._process.pid
 
     @property
+    def returncode(self) -> int | None:
+        """The exit code, once it has ended."""
+        assert self._process is not None
+        return self._process.returncode
+
+    @property
     def environ(self) -> dict[str, str]:
         """The environment variables that `streamer run` needs to read it."""
         return {
