@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Final
 
 import stamina
 
-from streamer.broker.extra import missing_extra
+from streamer.broker.extra import default_cache_folder, missing_extra
+from streamer.broker.lock import KAFKA_VERSION, read_lock
 from streamer.broker.progress import Progress, ProgressListener, Stage, ignore_progress
 from streamer.errors import BrokerStartError
 
@@ -46,6 +47,21 @@ class _JarFetchError(Exception):
 
 class _FetchAbandonedError(Exception):
     """Nobody waits for this file any more."""
+
+
+async def ensure_kafka(
+    cache: Path | None = None, *, on_progress: ProgressListener = ignore_progress
+) -> list[Path]:
+    """Make a folder for caches hold the Kafka of our lock file. None: the user's folder.
+
+    Returns:
+        The files, in the order of the lock file.
+
+    Raises:
+        BrokerStartError: A file could not be had, or the folder cannot be written to.
+    """
+    folder = (cache or default_cache_folder()) / f"kafka-{KAFKA_VERSION}"
+    return await ensure_jars(read_lock(), folder, on_progress=on_progress)
 
 
 async def ensure_jars(

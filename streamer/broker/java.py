@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import hashlib
 import os
 import subprocess
 import sys
@@ -53,17 +54,45 @@ with threads. Linux means the *thread* that started the process: start brokers w
 """
 
 
-def java_command(
-    jars: Sequence[Path], temporary_folder: Path, main: str, *arguments: str
-) -> list[str]:
-    """The command line that runs one of Kafka's main classes.
+_QUIET_SNAPSHOT: Final = ("-Xlog:disable", "-Xlog:all=error:stderr")
+"""Java warns of a snapshot that does not fit, and then starts as if there were none."""
+
+
+def snapshot_path(jars: Sequence[Path]) -> Path:
+    """Where a snapshot of loaded classes lies that fits these files, this Java and our flags.
+
+    It need not exist: see `snapshot.py`.
 
     Raises:
         BrokerStartError: The `demo` extra is not installed.
     """
+    digest = hashlib.sha256(repr(_FLAGS).encode())
+    for path in (java_binary(), *jars):
+        # As Java itself compares them.
+        status = path.stat()
+        digest.update(f"{path} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return jars[0].parent / f"classes-{digest.hexdigest()[:16]}.aot"
+
+
+def java_command(
+    jars: Sequence[Path],
+    temporary_folder: Path,
+    main: str,
+    *arguments: str,
+    flags: Sequence[str] = (),
+) -> list[str]:
+    """The command line that runs one of Kafka's main classes, with a snapshot if there is one.
+
+    Raises:
+        BrokerStartError: The `demo` extra is not installed.
+    """
+    snapshot = snapshot_path(jars)
+    quick = (f"-XX:AOTCache={snapshot}", *_QUIET_SNAPSHOT) if snapshot.exists() else ()
     return [
         str(java_binary()),
         *_FLAGS,
+        *quick,
+        *flags,
         f"-Djava.io.tmpdir={temporary_folder}",
         "-cp",
         os.pathsep.join(map(str, jars)),

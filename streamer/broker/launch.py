@@ -82,19 +82,25 @@ def start_kafka(
     folder: DataFolder,
     jars: Sequence[Path],
     *,
-    port: int,
     properties: Mapping[str, str],
     environment: Mapping[str, str],
+    flags: Sequence[str] = (),
 ) -> JavaProcess:
     """Start Kafka on a formatted folder. It does not answer yet.
+
+    Args:
+        folder: Locked by the caller.
+        jars: Kafka's files.
+        properties: All of the broker's, from `server_properties`.
+        environment: Variables for Java in addition to our own.
+        flags: Options for Java in addition to ours.
 
     Raises:
         OSError: The folder cannot be written to.
     """
-    complete = server_properties(log_folder=folder.log_folder, port=port, extra=properties)
-    folder.properties_path.write_text(render_properties(complete), "ascii")
+    folder.properties_path.write_text(render_properties(properties), "ascii")
     command = java_command(
-        jars, folder.temporary_folder, "kafka.Kafka", str(folder.properties_path)
+        jars, folder.temporary_folder, "kafka.Kafka", str(folder.properties_path), flags=flags
     )
     return JavaProcess(
         command, output=folder.output_path, folder=folder.path, environment=environment

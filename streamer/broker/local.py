@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
-from streamer.broker.extra import default_cache_folder, java_binary
+from streamer.broker.extra import java_binary
 from streamer.broker.folder import DataFolder
-from streamer.broker.jars import ensure_jars
+from streamer.broker.jars import ensure_kafka
 from streamer.broker.launch import (
     check_port,
     end_explained,
@@ -24,8 +24,8 @@ from streamer.broker.launch import (
     wait_until_ready,
 )
 from streamer.broker.leftover import is_broker_on, stop_leftover
-from streamer.broker.lock import KAFKA_VERSION, read_lock
 from streamer.broker.progress import Progress, ProgressListener, Stage, ignore_progress
+from streamer.broker.properties import server_properties
 from streamer.errors import BrokerStartError, DataFolderError, StreamerError
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class LocalBroker:
         try:
             await self._stop_leftover()
             check_port(self.port)
-            jars = await self._ensure_jars()
+            jars = await ensure_kafka(self.cache, on_progress=self.on_progress)
             await self._launch(jars)
         except BaseException:
             self.kill()
@@ -174,11 +174,6 @@ class LocalBroker:
             await stop_leftover(pid, self._folder.properties_path)
         self._folder.forget_pid()
 
-    async def _ensure_jars(self) -> list[Path]:
-        cache = self.cache or default_cache_folder()
-        folder = cache / f"kafka-{KAFKA_VERSION}"
-        return await ensure_jars(read_lock(), folder, on_progress=self.on_progress)
-
     async def _launch(self, jars: list[Path]) -> None:
         """Format the folder if it is new, start Kafka, and wait until it answers."""
         try:
@@ -187,12 +182,11 @@ class LocalBroker:
                 self.on_progress(Progress(Stage.FORMATTING))
                 await format_folder(self._folder, jars)
             self.on_progress(Progress(Stage.STARTING))
+            properties = server_properties(
+                log_folder=self._folder.log_folder, port=self.port, extra=self.properties
+            )
             self._process = start_kafka(
-                self._folder,
-                jars,
-                port=self.port,
-                properties=self.properties,
-                environment=self.environment,
+                self._folder, jars, properties=properties, environment=self.environment
             )
             self._folder.remember_pid(self._process.pid)
         except OSError as error:

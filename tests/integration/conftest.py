@@ -7,7 +7,10 @@ begin with its `prefix`, leaves the broker running, and expects others beside it
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from streamer.broker.local import LocalBroker
+from streamer.broker.snapshot import make_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -29,7 +33,13 @@ QUICK = {
 
 
 @pytest.fixture(scope="session")
-def broker() -> Iterator[LocalBroker]:
+def _quick_starts() -> None:
+    """Every broker of the session, and of later sessions, starts in half the time."""
+    asyncio.run(make_snapshot())
+
+
+@pytest.fixture(scope="session")
+def broker(_quick_starts: None) -> Iterator[LocalBroker]:
     """The broker of the session, running. Not to be stopped, paused or killed."""
     with tempfile.TemporaryDirectory(prefix="streamer-broker-") as folder:
         local = LocalBroker(Path(folder), properties=QUICK)
@@ -48,7 +58,7 @@ def prefix() -> str:
 
 
 @pytest.fixture
-async def own_broker() -> AsyncIterator[Callable[..., Awaitable[LocalBroker]]]:
+async def own_broker(_quick_starts: None) -> AsyncIterator[Callable[..., Awaitable[LocalBroker]]]:
     """Starts brokers that belong to the test alone, to be killed, paused and restarted.
 
     Options are those of `LocalBroker`; without `data` the folder is temporary. Properties are
@@ -70,3 +80,22 @@ async def own_broker() -> AsyncIterator[Callable[..., Awaitable[LocalBroker]]]:
         finally:
             for local in brokers:
                 local.kill()
+
+
+@pytest.fixture
+def processes_on() -> Callable[[Path], list[str]]:
+    """Tells which running Kafkas name a folder on their command line, whoever started them."""
+
+    def look(folder: Path) -> list[str]:
+        ps = shutil.which("ps")
+        assert ps is not None
+        lines = subprocess.run(  # noqa: S603 (a fixed command)
+            [ps, "-ww", "-A", "-o", "pid=,command="], capture_output=True, check=True
+        ).stdout
+        return [
+            line
+            for line in os.fsdecode(lines).splitlines()
+            if str(folder) in line and " kafka." in line
+        ]
+
+    return look

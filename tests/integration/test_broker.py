@@ -199,7 +199,10 @@ async def test_paused_broker_does_not_answer_until_it_is_resumed(own_broker: Sta
 
 @pytest.mark.parametrize("stage", [Stage.FORMATTING, Stage.STARTING])
 async def test_cancelled_start_leaves_no_process_and_can_be_repeated(
-    own_broker: StartBroker, tmp_path: Path, stage: Stage
+    own_broker: StartBroker,
+    processes_on: Callable[[Path], list[str]],
+    tmp_path: Path,
+    stage: Stage,
 ) -> None:
     """Whoever interrupts a start finds nothing running, and the folder as good as before."""
     local = LocalBroker(tmp_path)
@@ -217,19 +220,6 @@ async def test_cancelled_start_leaves_no_process_and_can_be_repeated(
     assert processes_on(tmp_path) == []
     again = await own_broker(data=tmp_path)
     assert await names_a_broker(again.port)
-
-
-def processes_on(folder: Path) -> list[str]:
-    """The running processes that name a broker's folder on their command line."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = entry.read_text(errors="replace")
-        except OSError:
-            continue  # it ended meanwhile
-        if str(folder) in command and "kafka" in command:
-            found.append(command)
-    return found
 
 
 async def test_kafka_that_ends_by_itself_is_noticed(own_broker: StartBroker) -> None:
