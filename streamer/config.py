@@ -36,6 +36,7 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as SourceError
 from typing_extensions import override
 
 from streamer.errors import SettingsError
@@ -78,7 +79,9 @@ def _check_start(value: str) -> str:
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
 
 
 class FlatfileSettings(_Section):
@@ -296,10 +299,17 @@ class LogSettings(_Section):
     )
 
 
-def _names_for_people(location: tuple[int | str, ...]) -> str:
-    return ENVIRONMENT_PREFIX + "__".join(
-        str(part).upper() for part in location if not isinstance(part, int)
-    )
+def _name_for_people(location: tuple[int | str, ...], in_file: object, config: Path | None) -> str:
+    """The variable that a problem is with, or the place in the file if it is there."""
+    parts = [str(part) for part in location if not isinstance(part, int)]
+    variable = ENVIRONMENT_PREFIX + "__".join(parts).upper()
+    if any(name.upper().startswith(variable) for name in os.environ):
+        return variable
+    for part in parts:
+        if not isinstance(in_file, dict) or part not in in_file:
+            return variable
+        in_file = in_file[part]
+    return f"{config}, {'.'.join(parts)}"
 
 
 class _Environment(EnvSettingsSource):
@@ -408,16 +418,25 @@ def load_settings(config: Path | None = None) -> Settings:
         SettingsError: Anything is unknown, malformed or contradictory; says which, and never quotes
             a value, which could be a secret.
     """
+    in_file = _read_toml(config) if config is not None else {}
     try:
-        return Settings(**(_read_toml(config) if config is not None else {}))
+        return Settings(**in_file)
+    except SourceError:
+        raise SettingsError(
+            where=f"{ENVIRONMENT_PREFIX}<SECTION>",
+            what="a variable for a whole section holds something else than a JSON object",
+            next_step=f"Use one variable for each field: {ENVIRONMENT_PREFIX}<SECTION>__<FIELD>.",
+        ) from None
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False, include_context=False)
         first = problems[0]
-        name = _names_for_people(first["loc"])
+        name = _name_for_people(first["loc"], in_file, config)
         rest = f" ({len(problems) - 1} more after this one)" if len(problems) > 1 else ""
         what = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             what = "there is no such setting"
+        elif first["type"] == "model_type":
+            what = "a section holds settings by name"
         raise SettingsError(
             where=name,
             what=what + rest,
