@@ -1,4 +1,4 @@
-"""The frame of an answer, `{"data": […], …}` -> the bytes of each element.
+"""The frame of an answer, `{"data": […], …}` -> the bytes of each element, or of the one object.
 
 Strict about everything around the elements, and blind to what is in them: what a broken element
 does to the text behind it must not pass for the end of the list.
@@ -33,7 +33,12 @@ class _Elements(msgspec.Struct):
     data: list[msgspec.Raw]
 
 
+class _Frame(msgspec.Struct):
+    data: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
+
+
 _ELEMENTS: Final = msgspec.json.Decoder(_Elements)
+_FRAME: Final = msgspec.json.Decoder(_Frame)
 
 
 def is_utf8(text: bytes) -> bool:
@@ -64,6 +69,23 @@ def elements_of(body: bytes) -> Iterator[bytes]:
         _refuse("the body is cut off")
     except splitter.MisshapenTextError:
         _refuse("the body is not an object with an array `data`")
+
+
+def data_of(body: bytes) -> bytes:
+    """Return the bytes of an answer's `data`; empty if it has none.
+
+    Raises:
+        FlatfileAnswerError: The body is not an object, or is cut off: ask again.
+    """
+    try:
+        return bytes(_FRAME.decode(body).data)
+    except (msgspec.MsgspecError, RecursionError):
+        pass  # Perhaps it is only what is in `data` that is refused.
+    try:
+        members = list(splitter.members(body))
+    except (splitter.TruncatedTextError, splitter.MisshapenTextError):
+        _refuse("the body is cut off, or not an object")
+    return b"".join(body[begin:end] for key, begin, end in members if key == b'"data"')
 
 
 def _cut(body: bytes) -> list[tuple[int, int]]:
