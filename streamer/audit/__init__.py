@@ -1,0 +1,1 @@
+"""Event -> audit record: pure functions, no I/O, no clock, no log."""

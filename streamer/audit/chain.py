@@ -1,0 +1,93 @@
+"""Numbers and links records, and verifies the links.
+
+`hash = SHA-256(previous hash as 32 bytes || the record's bytes up to, not including, the comma
+before "integrity")`, and the first `previous` of an environment is SHA-256 of its id. A verifier
+needs the raw bytes alone: no canonical form, no parser. Hence the seal is always the last member
+and has always the same length.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import hexlify, unhexlify
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+_OPEN: Final = b',"integrity":{"previous":"'
+_BETWEEN: Final = b'","hash":"'
+_CLOSE: Final = b'"}}'
+
+SEAL_BYTES: Final = len(_OPEN) + 64 + len(_BETWEEN) + 64 + len(_CLOSE)
+"""Length of the seal at the end of every record, with its leading comma and the last brace."""
+
+_SEAL: Final = re.compile(
+    re.escape(_OPEN) + rb"([0-9a-f]{64})" + re.escape(_BETWEEN) + rb"([0-9a-f]{64})" + _CLOSE
+)
+
+
+class Link(NamedTuple):
+    """Where an environment's chain stands: after its record number `sequence`.
+
+    Attributes:
+        sequence: Of the last record; 0 before the first.
+        head: That record's hash, 32 bytes.
+    """
+
+    sequence: int
+    head: bytes
+
+
+class Seal(NamedTuple):
+    """What the last member of a record says.
+
+    Attributes:
+        body: The bytes that the hash covers beside `previous`.
+    """
+
+    body: bytes
+    previous: bytes
+    digest: bytes
+
+    def holds(self) -> bool:
+        """Tell whether the hash is that of the record's bytes and of `previous`."""
+        return link(self.previous, self.body) == self.digest
+
+
+class UnsealedError(ValueError):
+    """The bytes do not end in a seal: they are no record, or were cut."""
+
+
+def genesis(environment_id: str) -> Link:
+    """Return where an environment's chain begins."""
+    return Link(0, sha256(environment_id.encode()).digest())
+
+
+def link(previous: bytes, body: bytes) -> bytes:
+    """Return the hash, 32 bytes, of a record that follows the one with the hash `previous`."""
+    return sha256(previous + body).digest()
+
+
+def seal(previous: bytes, digest: bytes, body: bytes) -> bytes:
+    """Return the record: its body, closed with the hash of its predecessor and its own."""
+    return b"".join((body, _OPEN, hexlify(previous), _BETWEEN, hexlify(digest), _CLOSE))
+
+
+def unseal(record: bytes) -> Seal:
+    """Take a record's seal off, without parsing the record.
+
+    Raises:
+        UnsealedError: There is none.
+    """
+    found = _SEAL.fullmatch(record[-SEAL_BYTES:])
+    if found is None:
+        raise UnsealedError
+    return Seal(record[:-SEAL_BYTES], unhexlify(found[1]), unhexlify(found[2]))
+
+
+def follows(record: bytes, head: bytes) -> bool:
+    """Tell whether a record is unaltered and is the one right after the record hashed `head`."""
+    try:
+        found = unseal(record)
+    except UnsealedError:
+        return False
+    return found.previous == head and found.holds()

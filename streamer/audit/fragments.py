@@ -1,0 +1,113 @@
+"""Pieces of records that are the same for many of them: written once, and kept.
+
+An actor, a space, a topic or a target occurs in thousands of events. Its piece is kept until what
+is known of it changes, or until there are too many pieces, when all are written anew.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+
+from streamer.audit import cloudevents
+from streamer.audit.actors import NAMED_TYPES, actor_type
+from streamer.audit.record import entity
+from streamer.audit.redaction import redact_text
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from streamer.audit.catalog import Topic
+    from streamer.audit.cloudevents import Header
+    from streamer.audit.names import Named
+    from streamer.audit.targets import Target
+
+_KEPT: Final = 4096
+_LONGEST_TEXT: Final = 256
+
+K = TypeVar("K", bound="Hashable")
+V = TypeVar("V")
+
+
+class Kept(dict[K, V], Generic[K, V]):
+    """A cache that is emptied when it is full: its entries are cheap to make again."""
+
+    def keep(self, key: K, value: V) -> V:
+        """Put an entry in and return it."""
+        if len(self) >= _KEPT:
+            self.clear()
+        self[key] = value
+        return value
+
+
+class Piece(NamedTuple):
+    """Bytes of a record, the headers that go with them, and what they were made from."""
+
+    text: bytes
+    headers: tuple[Header, ...] = ()
+    named: Named | None = None
+    target: Target | None = None
+
+
+def plain(text: str | None) -> str | None:
+    """Return a text from elsewhere as it may be published: bounded, no credential in it."""
+    if text is None:
+        return None
+    text = redact_text(text)
+    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
+
+
+def action_piece(topic: Topic, *, outcome: str, severity: str) -> Piece:
+    """Return what was done; a stub's topic may be unknown, and is then left out."""
+    name = redact_text(topic.name)
+    text = entity(
+        action=name or None,
+        category=redact_text(topic.category) or "unknown",
+        operation=topic.operation,
+        outcome=outcome,
+        severity=severity,
+    )
+    return Piece(b"," + text[1:-1], (cloudevents.type_header(name),))
+
+
+def actor_piece(actor_id: str | None, named: Named | None) -> Piece:
+    """Return who acted."""
+    kind = actor_type(actor_id)
+    shown = plain(actor_id)
+    if kind not in NAMED_TYPES:
+        text = entity(type=kind, id=shown, resolution="not_applicable")
+    elif named is None:
+        text = entity(type=kind, id=shown, resolution="unresolved")
+    else:
+        text = entity(
+            type=kind,
+            id=shown,
+            name=plain(named.name),
+            email=plain(named.email),
+            resolution=named.resolution,
+            as_of=named.as_of,
+        )
+    return Piece(b',"actor":' + text, cloudevents.actor_headers(kind, shown), named)
+
+
+UNREAD_ACTOR: Final = Piece(
+    b',"actor":' + entity(type="unknown", resolution="not_applicable"),
+    cloudevents.actor_headers("unknown", None),
+)
+"""Of an event that could not be read: it may well have had an actor."""
+
+
+def space_piece(space_id: str, named: Named | None) -> Piece:
+    """Return where it happened."""
+    name = plain(named.name) if named else None
+    return Piece(b',"space":' + entity(id=plain(space_id), name=name), (), named)
+
+
+def target_piece(target: Target, named: Named | None) -> Piece:
+    """Return what was acted on; nothing is left of it if neither id nor name is known."""
+    shown = plain(target.id) or None
+    name = plain(named.name) if named and named.name else plain(target.name)
+    if shown is None and name is None:
+        return Piece(b"", (), named, target)
+    text = b',"target":' + entity(type=redact_text(target.type), id=shown, name=name)
+    headers = (("ce_subject", cloudevents.text(shown)),) if shown else ()
+    return Piece(text, headers, named, target)

@@ -1,0 +1,176 @@
+"""What an event says, without names: the first of two steps from an event to its record.
+
+`read` understands an event on its own: its topic, its target, which ids want names, and the parts
+that are copied as they were sent, without the credentials in them. Whoever has looked the names up
+hands both to `encoder.Encoder`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import Raw
+
+from streamer.audit import credentials, members
+from streamer.audit.catalog import Topic, describe
+from streamer.audit.cloudevents import instant
+from streamer.audit.identity import LONGEST_ID, identity
+from streamer.audit.record import quoted
+from streamer.audit.redaction import redact, redact_text
+from streamer.audit.targets import Target, target
+from streamer.flatfile.models import ABSENT, BrokenEvent, Event
+
+if TYPE_CHECKING:
+    from streamer.flatfile.models import Row
+
+_NULL: Final = Raw(b"null")
+_PARTS: Final = {
+    "namespaces": "namespaces",
+    "target": "event_target",
+    "context": "context",
+    "attributes": "attributes",
+    "origin": "origin",
+    "payload": "payload",
+    "extra": "extra",
+}
+"""The open parts of an event, and what the record calls them."""
+
+
+class Draft(msgspec.Struct, frozen=True, gc=False):
+    """An event, understood but for the names.
+
+    Attributes:
+        time: `createdAt` in UTC with `Z`; None where it is no date-time.
+        copied: The members of the record that are copied as sent, with names and leading commas.
+        redacted: The paths of what was taken out of them.
+        broken: The element, where it has no typed view; the event then holds what could be read.
+        is_stub: Whether the record only stands for a dead letter.
+    """
+
+    event: Event
+    revision: int
+    topic: Topic
+    time: bytes | None
+    actor_id: str | None
+    space_id: str | None
+    target: Target
+    job_id: str | None
+    cause_id: str | None
+    copied: bytes
+    redacted: tuple[str, ...]
+    broken: BrokenEvent | None = None
+    is_stub: bool = False
+
+    @property
+    def lookups(self) -> list[str]:
+        """The ids whose names the record wants, its environment's aside; may repeat one."""
+        wanted = [one for one in (self.actor_id, self.space_id) if one]
+        found = self.target
+        if found.looked_up and found.id and found.type != "environment":
+            wanted.append(found.id)
+        return wanted
+
+
+def read(row: Row, revision: int = 1) -> Draft:
+    """Understand one row of a page; raises nothing, whatever it holds."""
+    if isinstance(row, BrokenEvent):
+        return _read_broken(row, revision)
+    event = row if len(row.id) <= LONGEST_ID else _with_digest_for_id(row)
+    topic = describe(event.topic)
+    time = instant(event.created_at)
+    copied = _copied(event, time)
+    redacted: tuple[str, ...] = ()
+    of_secret = topic.category == "secret"
+    if of_secret or credentials.suspect(copied):
+        event, redacted = _without_credentials(event, of_secret=of_secret)
+        copied = _copied(event, time)
+    context = members.context(event.context)
+    return Draft(
+        event,
+        revision,
+        topic,
+        time,
+        context.actor_id,
+        context.space_id,
+        target(event, topic, context),
+        context.job_id,
+        context.preceding_event_id,
+        copied,
+        redacted,
+    )
+
+
+def _read_broken(row: BrokenEvent, revision: int) -> Draft:
+    event = Event(id=identity(row), topic=row.topic or "", created_at=row.created_at or "")
+    topic = describe(event.topic)
+    return Draft(
+        event,
+        revision,
+        topic,
+        instant(event.created_at),
+        actor_id=None,
+        space_id=None,
+        target=Target(topic.target, None),
+        job_id=None,
+        cause_id=None,
+        copied=b"",
+        redacted=(),
+        broken=row,
+    )
+
+
+def _with_digest_for_id(event: Event) -> Event:
+    unknown = bytes(event.extra)[1:-1]
+    members = [b'"id":' + quoted(event.id), *([unknown] if unknown else [])]
+    return msgspec.structs.replace(
+        event, id=identity(event), extra=Raw(b"{%b}" % b",".join(members))
+    )
+
+
+def _copied(event: Event, time: bytes | None) -> bytes:
+    pieces: list[Raw | bytes] = []
+    rest = _place_usual(event, pieces)
+    if event.context is not ABSENT and event.context != _NULL:
+        pieces += (b',"context":', event.context)
+    if event.attributes is not ABSENT and event.attributes != _NULL:
+        pieces += (b',"attributes":', event.attributes)
+    if event.origin is not ABSENT and event.origin != _NULL:
+        pieces += (b',"origin":', event.origin)
+    if event.payload is not ABSENT and event.payload != _NULL:
+        pieces += (b',"payload":', event.payload)
+    if time is None:
+        rest += (b'"createdAt":' + quoted(redact_text(event.created_at)),)
+    if event.extra is not ABSENT:
+        rest += (bytes(event.extra)[1:-1],)
+    if rest:
+        pieces.append(b',"extra":{%b}' % b",".join(rest))
+    return b"".join(pieces)
+
+
+def _place_usual(event: Event, pieces: list[Raw | bytes]) -> tuple[bytes, ...]:
+    """Place what has a member of its own if it is of the documented type; return what is not."""
+    rest: tuple[bytes, ...] = ()
+    namespaces, aim = bytes(event.namespaces), bytes(event.target)
+    if namespaces[:1] == b"[":
+        pieces += (b',"namespaces":', namespaces)
+    elif namespaces and namespaces != b"null":
+        rest += (b'"namespaces":' + namespaces,)
+    if aim[:1] == b'"':
+        pieces += (b',"event_target":', aim)
+    elif aim and aim != b"null":
+        rest += (b'"target":' + aim,)
+    return rest
+
+
+def _without_credentials(event: Event, *, of_secret: bool) -> tuple[Event, tuple[str, ...]]:
+    changed: dict[str, Raw] = {}
+    paths: list[str] = []
+    for field, path in _PARTS.items():
+        part = bytes(getattr(event, field))
+        if part:
+            redacted = redact(part, path, of_secret=of_secret)
+            if redacted.paths:
+                changed[field] = Raw(redacted.text)
+                paths += redacted.paths
+    return msgspec.structs.replace(event, **changed), tuple(paths)
