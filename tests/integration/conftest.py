@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import shutil
-import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,18 +83,17 @@ async def own_broker(_quick_starts: None) -> AsyncIterator[Callable[..., Awaitab
 
 @pytest.fixture
 def processes_on() -> Callable[[Path], list[str]]:
-    """Tells which running Kafkas name a folder on their command line, whoever started them."""
+    """Tells which running Kafkas name a folder: number and command line, whoever started them."""
 
     def look(folder: Path) -> list[str]:
-        ps = shutil.which("ps")
-        assert ps is not None
-        lines = subprocess.run(  # noqa: S603 (a fixed command)
-            [ps, "-ww", "-A", "-o", "pid=,command="], capture_output=True, check=True
-        ).stdout
-        return [
-            line
-            for line in os.fsdecode(lines).splitlines()
-            if str(folder) in line and " kafka." in line
-        ]
+        return [line for line in command_lines() if str(folder) in line and " kafka." in line]
 
     return look
+
+
+def command_lines() -> Iterator[str]:
+    """Number and command line of every process; those that ended meanwhile are left out."""
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            command = os.fsdecode(entry.read_bytes()).replace("\0", " ")
+            yield f"{entry.parent.name} {command}"

@@ -94,10 +94,12 @@ async def port_of(command: asyncio.subprocess.Process) -> int:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that another process does."""
-    async with asyncio.timeout(15):
-        while not condition():  # noqa: ASYNC110 (it cannot tell us)
-            await asyncio.sleep(0.02)
+    """Wait for something that another process does, and insist on it."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110 (it cannot tell us)
+                await asyncio.sleep(0.02)
+    assert condition()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
