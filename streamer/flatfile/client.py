@@ -65,7 +65,7 @@ class FlatfileClient:
         budget: The rate budget of all its requests.
     """
 
-    def __init__(  # noqa: PLR0913 -- all but the settings by name, each its own concern
+    def __init__(
         self,
         settings: FlatfileSettings,
         *,
@@ -170,7 +170,7 @@ class FlatfileClient:
         where = "GET /agents"
         query = {"environmentId": _checked(where, environment_id)}
         call = Call("list_agents", where, "/agents", query, priority)
-        return await self._walk(call, Agent)
+        return await self._walk(call, Agent, data_is_optional=True)
 
     async def spaces(
         self,
@@ -230,18 +230,19 @@ class FlatfileClient:
         call = _call_for_one(operation, where, object_id, query or {})
         return await self._transport.get(call, self._auth, read)
 
-    async def _walk(self, call: Call, kind: type[T]) -> list[T]:
+    async def _walk(self, call: Call, kind: type[T], *, data_is_optional: bool = False) -> list[T]:
         """Return what is on all pages of a list.
 
         A short page is not the last one, since a server may give fewer than asked for. The last one
         is the one that the answer says is the last, or the one before an empty one or before one
         that brings nothing new (of a server that ignores the page's number).
         """
+        read = _list_reader(kind, data_is_optional=data_is_optional)
         found: dict[str, T] = {}
         for number in range(1, MOST_LIST_PAGES + 1):
             query = {**call.query, "pageSize": str(LIST_PAGE_SIZE), "pageNumber": str(number)}
             page = Call(call.operation, call.where, call.path, query, call.priority)
-            items, pagination = await self._transport.get(page, self._auth, _list_reader(kind))
+            items, pagination = await self._transport.get(page, self._auth, read)
             fresh = {item.id: item for item in items if item.id not in found}
             found |= fresh
             if not fresh or pagination.ends_with(page=number, items=len(found)):
@@ -293,10 +294,14 @@ async def _read_event(answer: Answer) -> Row:
     return await asyncio.to_thread(read_row, data_of(answer.body) or answer.body)
 
 
-def _list_reader(kind: type[T]) -> Reader[tuple[list[T], Pagination]]:
+def _list_reader(
+    kind: type[T], *, data_is_optional: bool = False
+) -> Reader[tuple[list[T], Pagination]]:
+    """Return a reader of lists. Without `data` all objects would seem to have vanished."""
+
     async def read(answer: Answer) -> tuple[list[T], Pagination]:
-        if issubclass(kind, Agent) and data_of(answer.body) in {b"", b"null"}:
-            return [], Pagination()  # Elsewhere `data` is not optional: all would seem to vanish.
+        if data_is_optional and data_of(answer.body) in {b"", b"null"}:
+            return [], Pagination()
         return read_list(answer.body, kind), read_pagination(answer.body)
 
     return read
