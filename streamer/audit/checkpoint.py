@@ -1,13 +1,13 @@
 """The forms of what the checkpoint topic holds: an environment's checkpoint, a shard's record.
 
-`flatfile.checkpoint/1`. Instants are text, RFC 3339 with `Z`, as the server's clock had them; who
-computes with them parses them. A newer major version is refused: what it means is not known here.
+`flatfile.checkpoint/1`. Instants are RFC 3339 with `Z`, as the server's clock had them. A newer major version is refused: what it means is not known here.
 Members that this version does not know are ignored: additions keep the major version.
 """
 
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Final, Literal, NoReturn, TypeAlias, TypeVar
 
 import msgspec
@@ -65,10 +65,10 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     policy: Policy
     writer: str
     account: str | None = None
-    watermark: str | None = None
-    polled: str | None = None
-    swept: str | None = None
-    seen_from: str | None = None
+    watermark: datetime | None = None
+    polled: datetime | None = None
+    swept: datetime | None = None
+    seen_from: datetime | None = None
 
 
 class ShardRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -83,7 +83,7 @@ class ShardRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     account: str | None
     partitions: int
     audit_topic_id: str
-    start: str | None = None
+    start: datetime | None = None
 
 
 _T = TypeVar("_T", Checkpoint, ShardRecord)

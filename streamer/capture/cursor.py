@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -27,7 +28,8 @@ from streamer.capture.position import (
 from streamer.capture.seen import Remembered, Seen
 from streamer.capture.sieve import Excluded, PendingSieve
 from streamer.capture.tail import Tail
-from streamer.flatfile.listing import Batch, FetchPage, Scope, walk
+from streamer.flatfile.listing import Batch, FetchPage, Scope
+from streamer.flatfile.walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -94,6 +96,19 @@ class Cursor:
         now = latest(self.position.polled, self.position.watermark)
         self._seen.restore(record, self._restored_at, now)
         self._tail.add(offset, self._restored_at)
+
+    def step_back(self, moment: datetime | None) -> None:
+        """Believe the checkpoint only up to `moment`: what it says beyond has no records.
+
+        Only before the first look. None: believe nothing of it.
+        """
+        at = self.position
+        self.position = self._read = replace(
+            at,
+            watermark=_not_after(at.watermark, moment),
+            polled=None,
+            swept=_not_after(at.swept, moment),
+        )
 
     async def look(
         self, kind: Look, fetch: FetchPage, *, published: Seen | None = None
@@ -205,3 +220,7 @@ class Cursor:
             at = Position(watermark, polled, swept, at.seen_from)
             at = with_seen_from(at, self._windows)
         return Capture(batch.found, at, begun_at, batch.more)
+
+
+def _not_after(moment: datetime | None, bound: datetime | None) -> datetime | None:
+    return None if moment is None or bound is None else min(moment, bound)

@@ -154,3 +154,11 @@ def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext | None:
             next_step="Give PEM files that exist and belong together.",
         ) from None
     return context
+
+
+def was_reported(error: object) -> bool:
+    """Whether an exception that nobody retrieved is one that a call of ours has raised before.
+
+    aiokafka leaves futures of its own behind when a producer fails.
+    """
+    return isinstance(error, KafkaError)

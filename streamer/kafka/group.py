@@ -35,10 +35,10 @@ last (10 s), so that a running commit can end."""
 class ShardOwner(Protocol):
     """Who is told which shards it has."""
 
-    async def take(self, shards: Collection[int]) -> None:
+    async def take(self, shards: frozenset[int]) -> None:
         """These shards are ours now. Called after `give_back` of what was ours before."""
 
-    async def give_back(self, shards: Collection[int]) -> None:
+    async def give_back(self, shards: frozenset[int]) -> None:
         """Stop these shards and return once nothing of them runs; bounded."""
 
 

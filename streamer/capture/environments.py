@@ -1,0 +1,99 @@
+"""Which environments there are: listed again every minute, and told to whoever reads them.
+
+An environment that is no longer listed stays known as long as this worker runs: what the list no
+longer shows may still answer, and its archiver finds that out by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from streamer.errors import FlatfileError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+
+    from streamer.flatfile.models import Environment
+
+log = structlog.get_logger()
+
+LISTED_EVERY_S: Final = 60.0
+"""Between two looks at the account's list of environments."""
+
+RETRIED_AFTER_S: Final = 5.0
+"""After a look that failed."""
+
+
+class Environments:
+    """The environments of the account that this deployment reads."""
+
+    def __init__(
+        self,
+        fetch: Callable[[], Awaitable[Sequence[Environment]]],
+        *,
+        included: Collection[str] = (),
+    ) -> None:
+        """Begin with nothing known.
+
+        Args:
+            fetch: Reads the account's list.
+            included: Ids to read; empty means all.
+        """
+        self._fetch = fetch
+        self._included = frozenset(included)
+        self._known: dict[str, Environment] = {}
+        self._changed = asyncio.Condition()
+
+    @property
+    def known(self) -> Mapping[str, Environment]:
+        """By id; it only grows, and its values are replaced when one is renamed."""
+        return self._known
+
+    @property
+    def account_id(self) -> str | None:
+        """The account, as the environments themselves name it."""
+        return next((e.account_id for e in self._known.values() if e.account_id), None)
+
+    async def refresh(self) -> None:
+        """Read the list once.
+
+        Raises:
+            FlatfileError: It could not be read; what is known stays.
+        """
+        listed = await self._fetch()
+        async with self._changed:
+            for environment in listed:
+                if self._included and environment.id not in self._included:
+                    continue
+                before = self._known.get(environment.id)
+                self._known[environment.id] = environment
+                if before is None:
+                    log.info(
+                        "environments.appeared", environment=environment.id, name=environment.name
+                    )
+                elif before.name != environment.name:
+                    log.info(
+                        "environments.renamed", environment=environment.id, name=environment.name
+                    )
+            self._changed.notify_all()
+
+    async def run(self) -> None:
+        """Read the list again and again, for ever."""
+        wait_s = LISTED_EVERY_S
+        while True:
+            await asyncio.sleep(wait_s)
+            try:
+                await self.refresh()
+                wait_s = LISTED_EVERY_S
+            except FlatfileError as error:
+                log.warning("environments.not_listed", reason=error.what)
+                wait_s = RETRIED_AFTER_S
+
+    async def more_than(self, have: Collection[str]) -> Mapping[str, Environment]:
+        """Wait until there are environments beside these, and return all that are known."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: bool(self._known.keys() - set(have)))
+            return dict(self._known)

@@ -1,0 +1,230 @@
+"""The composition root of `run`: builds the parts, supervises them, shuts them down in order.
+
+In: SIGTERM or Ctrl-C (as an `asyncio.Event`). Out: nothing; whoever called returns 0. What ends the
+daemon by an error is what a person must mend at start (settings, credentials, topics, a shard that
+contradicts us) and what is a bug; everything else is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from streamer.archiver import Archiver, Parts
+from streamer.capture.buffer import Buffer
+from streamer.capture.environments import Environments
+from streamer.enrichment.directory import Directory
+from streamer.errors import FlatfileUnavailableError, StreamerError
+from streamer.flatfile.client import FlatfileClient
+from streamer.flatfile.listing import PageRequest
+from streamer.flatfile.server_profile import ServerProfile
+from streamer.kafka import topics
+from streamer.kafka.client import Connection, was_reported
+from streamer.kafka.group import Membership
+from streamer.shard.lifecycle import Shards, Surroundings
+from streamer.telemetry.board import Board
+from streamer.telemetry.incidents import Incidents
+from streamer.telemetry.metrics import Metrics
+from streamer.web.server import WebServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from streamer.config import Settings
+
+log = structlog.get_logger()
+
+SHUTDOWN_DEADLINE_S: Final = 20.0
+"""Seconds from SIGTERM to giving up. Less than the 30 s that Kubernetes grants by default, more
+than the transaction time-out (10 s), so that an open transaction can still end."""
+
+STARTUP_RETRY_S: Final = 2.0
+"""Between two attempts to reach Flatfile at start, doubled up to `STARTUP_RETRY_AT_MOST_S`."""
+
+STARTUP_RETRY_AT_MOST_S: Final = 30.0
+
+
+class DisorderlyStopError(StreamerError):
+    """The daemon stopped, but not everything ended by itself; nothing is lost or repeated."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            where="shutdown",
+            what=f"not everything ended within {SHUTDOWN_DEADLINE_S:.0f} s",
+            next_step="The next start restores from the log; look for shard.stop_forced above.",
+        )
+
+
+class Daemon:
+    """One worker.
+
+    Attributes:
+        board: How its shards and environments are, for whoever wants to show it.
+        web_url: Where health and metrics are served, once they are.
+    """
+
+    def __init__(self, settings: Settings, *, board: Board | None = None) -> None:
+        self.board = board or Board()
+        self.web_url: str | None = None
+        self._settings = settings
+        self._metrics = Metrics(self.board)
+        self._incidents = Incidents(self._metrics)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Start, work until `stop` is set, and stop in order.
+
+        Raises:
+            StreamerError: What keeps it from starting or from going on; its class knows the exit
+                code.
+        """
+        asyncio.get_running_loop().set_exception_handler(_report_unhandled)
+        serving = asyncio.ensure_future(self._serve(stop))
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not serving.done():
+                log.info("daemon.stopping")
+                await asyncio.wait({serving}, timeout=SHUTDOWN_DEADLINE_S)
+            if not serving.done():
+                raise DisorderlyStopError
+            serving.result()
+            log.info("daemon.stopped")
+        except BaseExceptionGroup as group:
+            raise _first(group) from None
+        finally:
+            stopping.cancel()
+            serving.cancel()
+            with contextlib.suppress(BaseException):
+                await serving
+
+    async def _serve(self, stop: asyncio.Event) -> None:
+        settings = self._settings
+        async with contextlib.AsyncExitStack() as stack:
+            web = WebServer(settings.web, self.board, self._metrics)
+            await web.start()
+            stack.push_async_callback(web.stop)
+            self.web_url = web.url
+            connection = Connection(settings.kafka)
+            if connection.in_the_clear:
+                log.warning("kafka.in_the_clear", servers=connection.servers)
+            client = FlatfileClient(settings.flatfile, on_request=self._incidents.request)
+            await stack.enter_async_context(client)
+            environments = Environments(client.environments, included=settings.capture.environments)
+            if not await self._until_listed(environments, stop):
+                return
+            checked = await topics.ensure(connection, settings.kafka)
+            directory = Directory(
+                client, wait_s=settings.enrichment.wait, on_lookup=self._incidents.lookup
+            )
+            await stack.enter_async_context(directory)
+            profile = ServerProfile(settings.capture.page_size)
+            account_id = environments.account_id or ""
+            parts = Parts(
+                settings=settings,
+                client=client,
+                directory=directory,
+                environments=environments,
+                buffer=Buffer(settings.capture.buffer_bytes),
+                profile=profile,
+                topics=checked,
+                board=self.board,
+                incidents=self._incidents,
+                account_id=account_id,
+                writer=f"{socket.gethostname()}/{os.getpid()}",
+            )
+            around = Surroundings(
+                settings=settings,
+                connection=connection,
+                topics=checked,
+                account_id=account_id,
+                start=await _start_of(settings, client),
+                profile=profile,
+                environments=environments,
+                archiver=partial(Archiver, parts),
+                board=self.board,
+                incidents=self._incidents,
+            )
+            await self._work(around, connection, stop)
+
+    async def _work(
+        self, around: Surroundings, connection: Connection, stop: asyncio.Event
+    ) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            listing = tasks.create_task(around.environments.run(), name="environments")
+            shards = Shards(around, tasks)
+            membership = Membership(connection, self._settings.kafka, shards)
+            shards.membership = membership
+            watching = tasks.create_task(_raise_failure(membership), name="membership")
+            await membership.join()
+            log.info("daemon.started", web=self.web_url, account=around.account_id)
+            try:
+                await stop.wait()
+            finally:
+                watching.cancel()
+                listing.cancel()
+                await membership.leave()
+        if not shards.orderly:
+            raise DisorderlyStopError
+
+    async def _until_listed(self, environments: Environments, stop: asyncio.Event) -> bool:
+        """Log in and list the environments, however long Flatfile takes. False: told to stop.
+
+        Raises:
+            CredentialsRefusedError: Flatfile refused the key pair or the token.
+        """
+        wait_s = STARTUP_RETRY_S
+        while not stop.is_set():
+            try:
+                await environments.refresh()
+            except FlatfileUnavailableError as error:
+                self.board.trouble = "Flatfile cannot be reached"
+                log.warning("daemon.waiting_for_flatfile", reason=error.what, wait_s=wait_s)
+            else:
+                self.board.trouble = None
+                return True
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await stop.wait()
+            wait_s = min(2 * wait_s, STARTUP_RETRY_AT_MOST_S)
+        return False
+
+
+async def _start_of(settings: Settings, client: FlatfileClient) -> datetime | None:
+    """`START` as an instant: by the server's clock where it is `now`, None for `earliest`."""
+    start = settings.capture.start
+    if start == "earliest":
+        return None
+    if start == "now":
+        page = await client.events_page(PageRequest(since=None, number=1, size=1))
+        return page.server_at or datetime.now(UTC)
+    return datetime.fromisoformat(start)
+
+
+async def _raise_failure(membership: Membership) -> None:
+    await membership.failed
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error to report of several: the first of ours, else the first."""
+    leaves = list(_leaves(group))
+    return next((leaf for leaf in leaves if isinstance(leaf, StreamerError)), leaves[0])
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _leaves(part)
+    else:
+        yield error
+
+
+def _report_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    if not was_reported(context.get("exception")):
+        loop.default_exception_handler(context)

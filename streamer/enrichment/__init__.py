@@ -1,0 +1,1 @@
+"""Ids -> names of users, guests, agents and spaces: cached, coalesced, bounded."""

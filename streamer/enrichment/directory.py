@@ -1,0 +1,294 @@
+"""Ids -> names, from a cache that fills itself.
+
+A page of events names a few ids many times. What is cached is answered at once. What is not is
+looked for in the list that holds it (all users; the guests of the space; the agents or spaces of
+the environment), which answers for its neighbours too; what the list does not show is asked for
+alone. However many wait for one answer, it is asked for once.
+
+Nobody waits longer than `wait_s`: whoever has no name by then goes on without, the look-up goes on
+as well, and the next page has its answer. An old name is used while it is being read anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self
+
+import structlog
+from cachetools import LRUCache, TLRUCache
+
+from streamer.audit.names import Named, Resolution
+from streamer.errors import FlatfileError, FlatfileNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
+
+    from streamer.audit.names import Names
+    from streamer.audit.normalize import Draft
+    from streamer.flatfile.models import Agent, Guest, Space, User
+
+log = structlog.get_logger()
+
+Kind = Literal["user", "guest", "agent", "space"]
+
+LIFETIME_S: Final = 300.0
+"""How old a name may be before it is read anew: a user who is renamed at Flatfile has the new name
+in records after at most this time and the reading of the list."""
+
+KEPT_S: Final = 86_400.0
+"""How old a name may be and still be used, while Flatfile does not answer."""
+
+GONE_S: Final = 60.0
+"""How long "does not exist" is believed."""
+
+FAILED_S: Final = 5.0
+"""How long a failed look-up is not repeated."""
+
+ENTRIES: Final = 150_000
+"""Names that are held; the least recently used leave first. About 0.3 KB each."""
+
+LISTS: Final = 20_000
+"""Lists (one an environment or space) whose age is remembered."""
+
+AT_ONCE: Final = 8
+"""Look-ups that run at the same time."""
+
+_PREFIX: Final = re.compile(r"[a-z]{2,4}_([a-z]+)_")
+_KINDS: Final[dict[str, Kind]] = {"usr": "user", "g": "guest", "ag": "agent", "sp": "space"}
+
+
+class Wanted(NamedTuple):
+    """An id that a name is wanted for, and where it is listed.
+
+    Attributes:
+        within: Of a guest its space, of an agent or a space its environment; None if not known.
+    """
+
+    kind: Kind
+    id: str
+    within: str | None = None
+
+
+class Lists(Protocol):
+    """What the directory asks the API for. Each call raises `FlatfileError`, `…NotFoundError`."""
+
+    async def users(self) -> Sequence[User]:
+        """All users of the account."""
+
+    async def guests(self, space_id: str) -> Sequence[Guest]:
+        """All guests of a space."""
+
+    async def agents(self, environment_id: str) -> Sequence[Agent]:
+        """All agents of an environment."""
+
+    async def spaces(self, environment_id: str) -> Sequence[Space]:
+        """All spaces of an environment."""
+
+    async def user(self, user_id: str) -> User:
+        """One user."""
+
+    async def guest(self, guest_id: str) -> Guest:
+        """One guest."""
+
+    async def agent(self, agent_id: str, environment_id: str) -> Agent:
+        """One agent."""
+
+    async def space(self, space_id: str) -> Space:
+        """One space."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    named: Named
+    read: float
+    kept_s: float
+
+
+class Directory:
+    """The names of one account. Use it as an asynchronous context manager."""
+
+    def __init__(
+        self,
+        lists: Lists,
+        *,
+        wait_s: float,
+        on_lookup: Callable[[str, str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin with nothing.
+
+        Args:
+            lists: The API.
+            wait_s: How long one page waits for names.
+            on_lookup: Told of every look-up that was made: its kind, and its outcome.
+            clock: Monotonic seconds.
+        """
+        self._lists = lists
+        self._wait_s = wait_s
+        self._on_lookup = on_lookup
+        self._clock = clock
+        self._entries: TLRUCache[str, _Entry] = TLRUCache(
+            ENTRIES, ttu=lambda _, entry, now: now + entry.kept_s, timer=clock
+        )
+        self._listed: LRUCache[tuple[Kind, str | None], float] = LRUCache(LISTS)
+        self._running: dict[object, asyncio.Task[None]] = {}
+        self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._stack = AsyncExitStack()
+        self._tasks = asyncio.TaskGroup()
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self._tasks)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._running.values():
+            task.cancel()
+        await self._stack.aclose()
+
+    async def names(self, wanted: Iterable[Wanted]) -> Names:
+        """Find the names of these ids, as far as they can be had within `wait_s`."""
+        found: dict[str, Named] = {}
+        missing: list[Wanted] = []
+        for want in wanted:
+            entry = self._entries.get(want.id)
+            if entry is None:
+                missing.append(want)
+            else:
+                found[want.id] = entry.named
+                if self._clock() - entry.read > LIFETIME_S:
+                    _ = self._look_up(want)
+        if missing:
+            tasks = {self._look_up(want) for want in missing}
+            await asyncio.wait(tasks, timeout=self._wait_s)
+            for want in missing:
+                entry = self._entries.get(want.id)
+                found[want.id] = Named(id=want.id) if entry is None else entry.named
+        return found
+
+    async def names_for(self, drafts: Iterable[Draft], environment_id: str) -> Names:
+        """Find the names that the records of one environment's drafts want."""
+        wanted = {
+            Wanted(kind, id_, draft.space_id if kind == "guest" else environment_id)
+            for draft in drafts
+            for id_ in draft.lookups
+            if (kind := kind_of(id_)) is not None
+        }
+        return await self.names(wanted) if wanted else {}
+
+    def _look_up(self, want: Wanted) -> asyncio.Task[None]:
+        """Start what will bring the name, unless it is under way."""
+        return self._once(want.id, lambda: self._find(want))
+
+    def _once(
+        self, key: object, start: Callable[[], Coroutine[None, None, None]]
+    ) -> asyncio.Task[None]:
+        task = self._running.get(key)
+        if task is None:
+            task = self._running[key] = self._tasks.create_task(start(), name=f"look up {key}")
+            task.add_done_callback(lambda _: self._running.pop(key, None))
+        return task
+
+    async def _find(self, want: Wanted) -> None:
+        listed_in = (want.kind, want.within)
+        if self._is_listed(want):
+            age_s = self._clock() - self._listed.get(listed_in, float("-inf"))
+            if age_s > LIFETIME_S:
+                await self._once(listed_in, lambda: self._read_list(*listed_in))
+                entry = self._entries.get(want.id)
+                if entry is not None and self._clock() - entry.read <= LIFETIME_S:
+                    return
+        await self._ask(want)
+
+    def _is_listed(self, want: Wanted) -> bool:
+        return want.kind == "user" or want.within is not None
+
+    async def _read_list(self, kind: Kind, within: str | None) -> None:
+        try:
+            async with self._at_once:
+                listed = await self._list(kind, within)
+        except FlatfileError as error:
+            self._on_lookup(f"{kind}s", "failed")
+            log.debug("enrichment.list_failed", kind=kind, reason=error.what)
+            return
+        finally:
+            # Also after a failure: its members are then asked for alone, not the list each time.
+            self._listed[kind, within] = self._clock()
+        self._on_lookup(f"{kind}s", "found")
+        for named in listed:
+            self._keep(named, KEPT_S)
+
+    async def _ask(self, want: Wanted) -> None:
+        try:
+            async with self._at_once:
+                named = await self._single(want)
+        except FlatfileNotFoundError:
+            self._on_lookup(want.kind, "not_found")
+            self._keep(_named(want.id, resolution="not_found"), GONE_S)
+        except FlatfileError as error:
+            self._on_lookup(want.kind, "failed")
+            log.debug("enrichment.look_up_failed", kind=want.kind, reason=error.what)
+            # An old name is better than none.
+            if want.id not in self._entries:
+                self._keep(Named(id=want.id), FAILED_S)
+        else:
+            self._on_lookup(want.kind, "found")
+            self._keep(named, KEPT_S)
+
+    def _keep(self, named: Named, kept_s: float) -> None:
+        self._entries[named.id] = _Entry(named, self._clock(), kept_s)
+
+    async def _list(self, kind: Kind, within: str | None) -> list[Named]:
+        match kind:
+            case "user":
+                return [_person(user) for user in await self._lists.users()]
+            case "guest":
+                return [_person(guest) for guest in await self._lists.guests(within or "")]
+            case "agent":
+                return [_agent(agent) for agent in await self._lists.agents(within or "")]
+            case "space":
+                return [_space(space) for space in await self._lists.spaces(within or "")]
+
+    async def _single(self, want: Wanted) -> Named:
+        match want.kind:
+            case "user":
+                return _person(await self._lists.user(want.id))
+            case "guest":
+                return _person(await self._lists.guest(want.id))
+            case "agent":
+                return _agent(await self._lists.agent(want.id, want.within or ""))
+            case "space":
+                return _space(await self._lists.space(want.id))
+
+
+def kind_of(id_: str) -> Kind | None:
+    """What an id names, by its prefix in any region; None if it has no name to look up."""
+    found = _PREFIX.match(id_)
+    return None if found is None else _KINDS.get(found[1])
+
+
+def _person(person: User | Guest) -> Named:
+    return _named(person.id, name=person.name, email=person.email)
+
+
+def _agent(agent: Agent) -> Named:
+    return _named(agent.id, name=agent.slug)
+
+
+def _space(space: Space) -> Named:
+    return _named(space.id, name=space.name)
+
+
+def _named(
+    id_: str,
+    *,
+    name: str | None = None,
+    email: str | None = None,
+    resolution: Resolution = "resolved",
+) -> Named:
+    as_of = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Named(id=id_, name=name, email=email, resolution=resolution, as_of=as_of)

@@ -1,0 +1,1 @@
+"""One shard's life: assigned, restoring, running, draining, fenced, stopped."""

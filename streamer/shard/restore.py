@@ -1,0 +1,261 @@
+"""What a shard knows, read back from the log: its checkpoints, and the audit records they lead to.
+
+The audit partition is the truth, the checkpoint says where to begin. Where they disagree, a commit
+was torn: sequence, head and what has been seen come from the records, and the watermark steps back
+to what the records bear out; events read again are dropped, because they have been seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from streamer.archiver import Resumed
+from streamer.audit.chain import Link, genesis
+from streamer.audit.checkpoint import (
+    SHARD_KEY,
+    Checkpoint,
+    ShardRecord,
+    decode,
+    decode_shard,
+    encode_shard,
+)
+from streamer.audit.record import Restored
+from streamer.audit.record import restore as read_record
+from streamer.capture.cursor import Cursor
+from streamer.capture.position import Position, latest
+from streamer.capture.seen import Remembered
+from streamer.errors import ShardRefusedError
+from streamer.flatfile.models import Environment
+from streamer.kafka.reader import LogReader
+from streamer.kafka.transaction import Outgoing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streamer.kafka.reader import Message
+    from streamer.shard.lifecycle import Surroundings
+
+FIRST_OF_ALL: Final = 0
+"""The partition whose shard record speaks for all others too: they must agree on `START`."""
+
+
+@dataclass(slots=True)
+class _Standing:
+    """One environment, as far as it has been read back."""
+
+    cursor: Cursor
+    checkpoint: Checkpoint | None
+    link: Link | None = None
+    last: Link | None = None
+    newest: datetime | None = None
+
+
+class Restore:
+    """A shard as the log has it.
+
+    Attributes:
+        end: The end of the audit partition.
+        records: How many were read back.
+        shard_record: What the first transaction has to write beside everything else.
+    """
+
+    def __init__(self, number: int, around: Surroundings) -> None:
+        self.end = 0
+        self.records = 0
+        self.shard_record: list[Outgoing] = []
+        self._number = number
+        self._around = around
+        self._where = f"shard {number} of {around.topics.audit.name}"
+        self._floor: datetime | None = None
+        self._standings: dict[str, _Standing] = {}
+
+    @property
+    def environments(self) -> list[Environment]:
+        """Those that have a checkpoint, named as they were then."""
+        return [
+            Environment(id=key, name=standing.checkpoint.environment.name or "")
+            for key, standing in self._standings.items()
+            if standing.checkpoint is not None
+        ]
+
+    def resume(self, environment: Environment) -> Resumed:
+        """Where an environment goes on; at its beginning if the log does not know it."""
+        standing = self._standings.get(environment.id)
+        if standing is None:
+            return Resumed(self._cursor(Position()), genesis(environment.id), known=False)
+        link = standing.link or genesis(environment.id)
+        return Resumed(standing.cursor, link, known=standing.checkpoint is not None)
+
+    async def read(self) -> None:
+        """Read checkpoints, then records.
+
+        Raises:
+            ShardRefusedError: The log is another account's, or contradicts itself beyond repair.
+            KafkaUnreachableError: It cannot be read.
+        """
+        topics = self._around.topics
+        async with LogReader(self._around.connection) as reader:
+            entries = await self._entries(reader, self._number)
+            first = entries
+            if self._number != FIRST_OF_ALL:
+                first = await self._entries(reader, FIRST_OF_ALL)
+            start, self.end = await reader.bounds(topics.audit.name, self._number)
+            shard_records = entries.get(SHARD_KEY), first.get(SHARD_KEY)
+            await self._check(reader, shard_records, start)
+            entries.pop(SHARD_KEY, None)
+            for value in entries.values():
+                self._take_checkpoint(decode(value, where=f"checkpoints of {self._where}"))
+            tails = [s.checkpoint.tail for s in self._standings.values() if s.checkpoint]
+            begin = max(start, min(tails, default=self.end))
+            if begin > self.end:
+                problem = self._refused(
+                    f"a checkpoint points to offset {begin}, behind the end at {self.end}",
+                    "The audit topic was cut or made anew: use another prefix, "
+                    "or restore the topic.",
+                )
+                raise problem
+            async for chunk in reader.read(topics.audit.name, self._number, begin, self.end):
+                self._take_records(chunk)
+        self._compare(start)
+
+    async def _entries(self, reader: LogReader, number: int) -> dict[bytes, bytes]:
+        topic = self._around.topics.checkpoints.name
+        start, end = await reader.bounds(topic, number)
+        entries: dict[bytes, bytes] = {}
+        async for chunk in reader.read(topic, number, start, end):
+            for message in chunk:
+                if message.key is not None and message.value is not None:
+                    entries[message.key] = message.value
+        return entries
+
+    async def _check(
+        self, reader: LogReader, entries: tuple[bytes | None, bytes | None], start: int
+    ) -> None:
+        """Hold the shard records against what we were told; make our own if there is none."""
+        around = self._around
+        expected = ShardRecord(
+            account=around.account_id,
+            partitions=around.topics.partitions,
+            audit_topic_id=around.topics.audit.id,
+            start=around.start,
+        )
+        own, first = (
+            None if value is None else decode_shard(value, where=f"record of {self._where}")
+            for value in entries
+        )
+        for found in (own, first):
+            if found is not None:
+                self._compare_record(found, expected)
+        if own is None and await self._has_records(reader, start):
+            problem = self._refused(
+                "there are audit records, but no checkpoint that belongs to them",
+                "The checkpoint topic was deleted or made anew: restore it, "
+                "or start with another STREAMER_KAFKA__TOPIC_PREFIX.",
+            )
+            raise problem
+        self._floor = (own or first or expected).start
+        if own is None:
+            record = msgspec.structs.replace(expected, start=self._floor)
+            self.shard_record = [Outgoing(SHARD_KEY, encode_shard(record))]
+
+    def _compare_record(self, found: ShardRecord, expected: ShardRecord) -> None:
+        if found.account != expected.account:
+            problem = self._refused(
+                f"it holds account {found.account}, and these credentials open {expected.account}",
+                "Use another STREAMER_KAFKA__TOPIC_PREFIX for another account.",
+            )
+            raise problem
+        if found.partitions != expected.partitions:
+            problem = self._refused(
+                f"it was begun with {found.partitions} partitions, and there are "
+                f"{expected.partitions} now",
+                "Kafka cannot take partitions back: use another STREAMER_KAFKA__TOPIC_PREFIX.",
+            )
+            raise problem
+        if found.audit_topic_id != expected.audit_topic_id:
+            problem = self._refused(
+                "the audit topic was deleted and made anew since its checkpoints were written",
+                "Use another STREAMER_KAFKA__TOPIC_PREFIX, or delete the checkpoint topic as well.",
+            )
+            raise problem
+
+    async def _has_records(self, reader: LogReader, start: int) -> bool:
+        if start > 0:
+            return True
+        audit = self._around.topics.audit.name
+        async for _ in reader.read(audit, self._number, start, self.end):
+            return True
+        return False
+
+    def _take_checkpoint(self, checkpoint: Checkpoint) -> None:
+        position = Position(
+            watermark=checkpoint.watermark,
+            polled=checkpoint.polled,
+            swept=checkpoint.swept,
+            seen_from=checkpoint.seen_from,
+        )
+        self._standings[checkpoint.environment.id] = _Standing(
+            self._cursor(position),
+            checkpoint,
+            link=Link(checkpoint.sequence, bytes.fromhex(checkpoint.head)),
+        )
+
+    def _take_records(self, chunk: Sequence[Message]) -> None:
+        for message in chunk:
+            if message.value is None:
+                continue
+            record = read_record(message.value)
+            standing = self._standings.get(record.environment.id)
+            if standing is None:
+                standing = _Standing(self._cursor(Position()), None)
+                self._standings[record.environment.id] = standing
+            created_at = _time(record.time)
+            standing.cursor.restore(_remembered(record, created_at), message.offset)
+            standing.last = Link(record.sequence, record.digest)
+            if created_at is not None:
+                standing.newest = latest(standing.newest, created_at)
+        self.records += len(chunk)
+
+    def _compare(self, start: int) -> None:
+        """Where a checkpoint and the records disagree, the records win."""
+        for key, standing in self._standings.items():
+            said, found = standing.link, standing.last
+            if found is None or said == found:
+                continue
+            checkpoint = standing.checkpoint
+            if checkpoint is not None and checkpoint.tail < start and found < (said or found):
+                continue  # Retention took the records; the checkpoint remembers.
+            self._around.incidents.torn(
+                shard=self._number,
+                environment=key,
+                checkpoint=0 if said is None else said.sequence,
+                records=found.sequence,
+            )
+            if said is not None and said.sequence > found.sequence:
+                standing.cursor.step_back(standing.newest)
+            standing.link = found
+
+    def _cursor(self, position: Position) -> Cursor:
+        settings = self._around.settings.capture
+        return Cursor(settings, self._around.profile, position=position, floor=self._floor)
+
+    def _refused(self, what: str, next_step: str) -> ShardRefusedError:
+        return ShardRefusedError(where=self._where, what=what, next_step=next_step)
+
+
+def _remembered(record: Restored, created_at: datetime | None) -> Remembered:
+    return Remembered(
+        record.id,
+        created_at,
+        record.revision,
+        record.lifecycle.deleted_at,
+        record.lifecycle.acknowledged_at,
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
