@@ -18,7 +18,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from streamer.broker.jars import ensure_kafka
+from streamer.broker.java import snapshot_path
 from streamer.broker.local import LocalBroker
+from streamer.broker.lock import KAFKA_VERSION
 from streamer.broker.progress import Progress, Stage
 from streamer.broker.ready import names_a_broker
 from streamer.errors import BrokerStartError, DataFolderError, PortInUseError
@@ -269,3 +272,21 @@ async def test_folder_name_beyond_ascii_is_taken_as_it_is(
 
     assert await names_a_broker(local.port)
     assert (folder / "kafka" / "meta.properties").exists()
+
+
+async def test_snapshot_that_is_damaged_hinders_no_start(
+    own_broker: StartBroker, tmp_path: Path
+) -> None:
+    """The file that makes starts quick may be anything: without a good one they are just slower."""
+    cache = tmp_path / "cache"
+    folder = cache / f"kafka-{KAFKA_VERSION}"
+    folder.mkdir(parents=True)
+    jars = await ensure_kafka()
+    for jar in jars:
+        (folder / jar.name).symlink_to(jar)
+    snapshot_path([folder / jar.name for jar in jars]).write_bytes(b"no snapshot")
+
+    local = await own_broker(cache=cache)
+
+    assert await names_a_broker(local.port)
+    assert b"AOT cache" in await asyncio.to_thread(local.output_path.read_bytes)

@@ -20,17 +20,8 @@ from streamer.broker.progress import Stage
 from streamer.broker.ready import names_a_broker
 
 RUN = """
-import sys
-from cyclopts import App
-from streamer.commands.broker import broker
-from streamer.errors import StreamerError
-app = App("streamer", result_action="return_value")
-app.command(broker)
-try:
-    status = app()
-except StreamerError as error:
-    sys.exit(print(error, file=sys.stderr) or error.exit_code)
-sys.exit(status)
+from streamer.cli import main
+main()
 """
 
 WITHOUT_NETWORK = """
@@ -190,7 +181,7 @@ async def test_second_command_on_the_folder_or_port_exits_with_2(
     ):
         output, errors = await command.communicate()
         assert (command.returncode, output) == (2, b"")
-        assert errors.decode().startswith(sentence)
+        assert errors.decode().startswith(f"streamer: {sentence}")
         assert errors.count(b"\n") == 1
 
 
