@@ -11,12 +11,19 @@ import signal
 import sys
 from typing import Annotated, Final
 
-from cyclopts import Parameter, validators
+from cyclopts import Group, Parameter, validators
 
+from streamer.sandbox.faults import Faults
 from streamer.sandbox.options import SandboxOptions
+from streamer.sandbox.reading import Reading
 from streamer.sandbox.server import Sandbox
 
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_READING: Final = Group("What the API's documentation leaves open")
+_FAULTS: Final = Group("Shares of requests that go wrong, and how")
+_READING_DEFAULT: Final = Reading()
+_FAULTS_DEFAULT: Final = Faults()
 
 
 async def sandbox(  # noqa: PLR0913 - one parameter per option of the command line
@@ -38,7 +45,10 @@ async def sandbox(  # noqa: PLR0913 - one parameter per option of the command li
     guests: int = 12,
     spaces: int = 8,
     agents: int = 4,
+    token: tuple[str, ...] = (),
     pre_encode: bool = False,
+    reading: Annotated[Reading, Parameter(name="*", group=_READING)] = _READING_DEFAULT,
+    faults: Annotated[Faults, Parameter(name="*", group=_FAULTS)] = _FAULTS_DEFAULT,
 ) -> int:
     """Run a Flatfile account on 127.0.0.1 until Ctrl-C, for a first try and for tests.
 
@@ -63,7 +73,10 @@ async def sandbox(  # noqa: PLR0913 - one parameter per option of the command li
         guests: Guests of each environment.
         spaces: Spaces of each environment.
         agents: Agents of each environment.
+        token: Tokens from the dashboard that are accepted as they are, such as pat_1.
         pre_encode: Encode all events at the start, and keep them in memory.
+        reading: How the API reads its own documentation.
+        faults: Which share of requests goes wrong.
     """
     return await serve(
         SandboxOptions(
@@ -84,7 +97,10 @@ async def sandbox(  # noqa: PLR0913 - one parameter per option of the command li
             guests=guests,
             spaces=spaces,
             agents=agents,
+            tokens=token,
             pre_encode=pre_encode,
+            reading=reading,
+            faults=faults,
         )
     )
 

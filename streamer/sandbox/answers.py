@@ -23,6 +23,9 @@ JSON: Final = "application/json"
 
 MOST_PAGES: Final = 1 << 40
 
+DRY: Final = web.RequestKey("dry", bool)
+"""Set on a request whose answer is made for its bytes only: it is not sent, and shows nothing."""
+
 
 class AnswerError(Exception):
     """The API refuses: the response is an error in the documented form."""
@@ -49,6 +52,8 @@ async def show(request: web.Request, body: bytes, shown: Shown, world: World) ->
     "Left" is: handed to the kernel, whose send buffer the server keeps small. A reader that goes
     away before it read the page up to there was not shown it.
     """
+    if request.get(DRY):
+        return web.Response(body=body, content_type=JSON)
     transport = request.transport
     if transport is not None:
         # Nothing is held back in the process: what is written has left, or the write waits.

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from streamer.errors import SettingsError
 from streamer.sandbox.answers import AnswerError, json_answer
-from streamer.sandbox.api import TOKENS, WORLD
+from streamer.sandbox.api import FAULTS, TOKENS, WORLD
 
 
 def routes() -> list[web.RouteDef]:
@@ -28,6 +28,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/_sandbox/remove", remove),
         web.post("/_sandbox/environments", change_environments),
         web.post("/_sandbox/revoke", revoke),
+        web.post("/_sandbox/fault", fault),
     ]
 
 
@@ -67,8 +68,9 @@ async def read_account(request: web.Request) -> web.Response:
 
 
 async def read_settings(request: web.Request) -> web.Response:
-    """Return the options as they are now."""
-    return json_answer(dataclasses.asdict(request.app[WORLD].options))
+    """Return the options as they are now, in one flat object."""
+    options = dataclasses.asdict(request.app[WORLD].options)
+    return json_answer(options | options.pop("reading") | options.pop("faults"))
 
 
 async def change_settings(request: web.Request) -> web.Response:
@@ -83,8 +85,9 @@ async def change_settings(request: web.Request) -> web.Response:
 async def emit(request: web.Request) -> web.Response:
     """Let events happen.
 
-    Body: `environment`; `topic`, `count`, `visible_in_s` as in `Sandbox.emit`; `event`, the members
-    to replace; or `raw`, a text that stands in place of the event, its characters as Latin-1 bytes.
+    Body: `environment`; `topic`, `count`, `visible_in_s` and `hostile` as in `World.emit`; `event`,
+    the members to replace; or `raw`, a text that stands in place of the event, its characters as
+    Latin-1 bytes.
     """
     body = await _body(request)
     raw = body.get("raw")
@@ -94,11 +97,12 @@ async def emit(request: web.Request) -> web.Response:
             body.get("topic"),
             count=int(body.get("count", 1)),
             visible_in_s=float(body.get("visible_in_s", 0)),
+            hostile=body.get("hostile"),
             raw=None if raw is None else str(raw).encode("latin-1"),
             **body.get("event", {}),
         )
-    except KeyError:
-        raise AnswerError(404, "not_found", "no environment has this id") from None
+    except KeyError as error:
+        raise AnswerError(404, "not_found", f"there is no {error}") from None
     except (TypeError, ValueError) as error:
         raise AnswerError(400, "invalid_body", str(error)) from error
     return json_answer({"ids": ids})
@@ -142,6 +146,18 @@ async def change_environments(request: web.Request) -> web.Response:
 async def revoke(request: web.Request) -> web.Response:
     """Make every issued token worthless now."""
     return json_answer({"revoked": request.app[TOKENS].revoke()})
+
+
+async def fault(request: web.Request) -> web.Response:
+    """Let the next requests go wrong: `{"kind": "reset", "count": 2, "path": "/v1/events"}`."""
+    body = await _body(request)
+    try:
+        request.app[FAULTS].plan(
+            str(body.get("kind")), str(body.get("path", "/v1/")), int(body.get("count", 1))
+        )
+    except ValueError as error:
+        raise AnswerError(400, "invalid_body", str(error)) from error
+    return json_answer({})
 
 
 async def _body(request: web.Request) -> dict[str, Any]:

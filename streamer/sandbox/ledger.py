@@ -1,18 +1,20 @@
 """What the sandbox showed, and when: the truth that a reader's output is held against.
 
 An event is entered once per environment, when the response that showed it had left; and once more
-for every other `deletedAt` that it was shown with later. Times of a backlog are kept in arrays of
+for every other `deletedAt` that it was shown with later. What has no id that can be read is known
+by the SHA-256 of its bytes. Times of a backlog are kept in arrays of
 eight bytes an event, so that a ledger of a million events is no burden.
 """
 
 from __future__ import annotations
 
+import hashlib
 from array import array
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from streamer.sandbox.timeline import stamp_ms
+from streamer.sandbox.blocks import stamp_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -79,10 +81,13 @@ class Ledger:
     def _entries_of(self, timeline: Timeline, index: int, at_ms: int) -> Iterator[dict[str, Any]]:
         event_id, created_at = timeline.identity(index)
         for deleted, shown_ms in self._revisions.get((timeline.number, index), [(None, at_ms)]):
-            yield {
+            entry = {
                 "id": event_id,
                 "environment": timeline.environment_id,
                 "createdAt": created_at,
                 "first_shown_at": stamp_ms(shown_ms).decode(),
                 "deletedAt": deleted,
             }
+            if event_id is None:
+                entry["sha256"] = hashlib.sha256(timeline.event(index)).hexdigest()
+            yield entry

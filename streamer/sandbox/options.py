@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from streamer.errors import SettingsError
+from streamer.sandbox.faults import Faults, RetryAfter
+from streamer.sandbox.reading import Bound, Order, Reading, Resolution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,10 +16,19 @@ if TYPE_CHECKING:
 FIXED: Final = frozenset(
     {
         "port", "seed", "environments", "events", "days", "until", "equal_shares", "event_bytes",
-        "users", "guests", "spaces", "agents", "pre_encode",
+        "users", "guests", "spaces", "agents", "pre_encode", "clock_offset_s",
     }
 )  # fmt: skip
 """What the account was built from: it cannot change while the sandbox runs."""
+
+
+CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "order": get_args(Order),
+    "since_bound": get_args(Bound),
+    "since_resolution": get_args(Resolution),
+    "retry_after": get_args(RetryAfter),
+}
+"""The values of options that have only a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,9 @@ class SandboxOptions:
         client_id: The key pair's public half.
         secret: The key pair's other half.
         tokens: Tokens from the dashboard (`pat_…`) that are accepted as they are.
+        clock_offset_s: How far the account's clock is ahead of this machine's.
+        reading: How the API reads its own documentation.
+        faults: Which requests go wrong.
     """
 
     port: int = 0
@@ -77,6 +91,9 @@ class SandboxOptions:
     client_id: str = "sandbox"
     secret: str = "sandbox"  # noqa: S105 - the documented pair of a double, no secret
     tokens: tuple[str, ...] = ()
+    clock_offset_s: float = 0.0
+    reading: Reading = field(default_factory=Reading)
+    faults: Faults = field(default_factory=Faults)
 
     def __post_init__(self) -> None:
         for name in ("environments", "events", "days", "rate", "latency_s", "cache_bytes"):
@@ -115,21 +132,40 @@ class SandboxOptions:
         return self._with(changes, fixed=FIXED)
 
     def _with(self, changes: Mapping[str, Any], *, fixed: frozenset[str]) -> SandboxOptions:
-        known = {option.name for option in fields(self)}
-        taken: dict[str, Any] = {}
+        # In JSON the three groups are one: their names do not overlap.
+        groups: dict[str, Any] = {"": self, "reading": self.reading, "faults": self.faults}
+        homes = {
+            option.name: group
+            for group, options in groups.items()
+            for option in fields(options)
+            if option.name not in groups
+        }
+        taken: dict[str, dict[str, Any]] = {group: {} for group in groups}
         for name, value in changes.items():
-            if name not in known or name in fixed:
+            if name not in homes or name in fixed:
                 raise SettingsError(
                     where=f"sandbox option {name}",
-                    what="cannot change while it runs" if name in known else "is not known",
-                    next_step=f"These can: {', '.join(sorted(known - fixed))}.",
+                    what="cannot change while it runs" if name in homes else "is not known",
+                    next_step=f"These can: {', '.join(sorted(set(homes) - fixed))}.",
                 )
-            taken[name] = _converted(name, value, getattr(self, name))
-        return replace(self, **taken)
+            group = homes[name]
+            taken[group][name] = _converted(name, value, getattr(groups[group], name))
+        return replace(
+            self,
+            **taken[""],
+            reading=replace(self.reading, **taken["reading"]),
+            faults=replace(self.faults, **taken["faults"]),
+        )
 
 
 def _converted(name: str, value: Any, present: Any) -> Any:  # noqa: ANN401 - JSON in, option out
     """Return a JSON value as the option's type, which is that of its present value."""
+    if name in CHOICES and value not in CHOICES[name]:
+        raise SettingsError(
+            where=f"sandbox option {name}",
+            what=f"{value!r} is not one of its values",
+            next_step=f"These are: {', '.join(CHOICES[name])}.",
+        )
     if isinstance(present, tuple) and isinstance(value, list | tuple):
         return tuple(value)
     if isinstance(present, float) and isinstance(value, int) and not isinstance(value, bool):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -16,6 +18,8 @@ from aiohttp import web
 from streamer.errors import PortInUseError
 from streamer.sandbox import api, control
 from streamer.sandbox.answers import AnswerError, refusal
+from streamer.sandbox.damage import damage
+from streamer.sandbox.faults import FaultChooser
 from streamer.sandbox.options import SandboxOptions
 from streamer.sandbox.tokens import Tokens
 from streamer.sandbox.world import World
@@ -40,8 +44,9 @@ class Sandbox:
         self, options: SandboxOptions | None = None, *, clock: Callable[[], float] | None = None
     ) -> None:
         self._options = options or SandboxOptions()
-        self._world = World(self._options, clock or _steady_clock())
+        self._world = World(self._options, clock or _steady_clock(self._options.clock_offset_s))
         self._tokens = Tokens()
+        self._faults = FaultChooser(self._options.seed)
         self._runner: web.AppRunner | None = None
         self._port = 0
 
@@ -81,6 +86,8 @@ class Sandbox:
         app = web.Application(middlewares=[_gate], client_max_size=256 << 20)
         app[api.WORLD] = self._world
         app[api.TOKENS] = self._tokens
+        app[api.FAULTS] = self._faults
+        app.on_response_prepare.append(_date)
         app.add_routes([*api.routes(), *control.routes()])
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
@@ -101,6 +108,10 @@ class Sandbox:
         """Change options while it runs: see `SandboxOptions`."""
         self._world.change(options)
 
+    def plan_fault(self, kind: str, *, path: str = "/v1/", count: int = 1) -> None:
+        """Let the next requests whose path begins so go wrong: see `Faults` for the kinds."""
+        self._faults.plan(kind, path, count)
+
     def revoke_tokens(self) -> int:
         """Make every issued token worthless now, and return how many there were."""
         return self._tokens.revoke()
@@ -119,11 +130,23 @@ async def _gate(
     try:
         if is_api:
             await _admit(request)
+            world = request.app[api.WORLD]
+            kind = request.app[api.FAULTS].choose(request.path, world.options.faults)
+            if kind is not None:
+                now_s = world.now_ms() / 1000
+                return await damage(kind, request, handler, world.options.faults, now_s)
         return await handler(request)
     except AnswerError as error:
         return refusal(error)
     except web.HTTPException as error:
         return refusal(AnswerError(error.status, "not_found", f"{error.reason}: {request.path}"))
+
+
+async def _date(request: web.Request, response: web.StreamResponse) -> None:
+    """Let every answer carry the account's time, or a time that is off by what was asked for."""
+    world = request.app[api.WORLD]
+    at_s = world.now_ms() / 1000 + world.options.reading.date_skew_s
+    response.headers["Date"] = format_datetime(datetime.fromtimestamp(at_s, UTC), usegmt=True)
 
 
 async def _admit(request: web.Request) -> None:
@@ -154,7 +177,7 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _steady_clock() -> Callable[[], float]:
+def _steady_clock(offset_s: float) -> Callable[[], float]:
     """Return a clock that starts at the time of day and then never jumps."""
-    offset = time.time() - time.monotonic()
-    return lambda: time.monotonic() + offset
+    offset_s += time.time() - time.monotonic()
+    return lambda: time.monotonic() + offset_s

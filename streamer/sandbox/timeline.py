@@ -8,14 +8,12 @@ kept in a cache that all environments share.
 from __future__ import annotations
 
 from array import array
-from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from streamer.sandbox.blocks import BLOCK_EVENTS, Block, BlockCache, stamp_ms
 from streamer.sandbox.dice import number_of, scramble
 from streamer.sandbox.order import Order
 from streamer.sandbox.templates import ALIVE, TemplatePool
@@ -23,80 +21,36 @@ from streamer.sandbox.templates import ALIVE, TemplatePool
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-BLOCK_EVENTS: Final = 500
-"""Events that are encoded and cached together."""
-
 _ACKNOWLEDGED_OF_64: Final = 2
-_DAY_MS: Final = 86_400_000
 
 
-@lru_cache(maxsize=4096)
-def _day(days: int) -> bytes:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=days)).strftime("%Y-%m-%dT").encode()
+Identity = tuple[str | None, str | None]
+"""The id and the `createdAt` that an event carries; None where it has none that can be read."""
 
 
-def stamp_ms(at_ms: int) -> bytes:
-    """Write milliseconds since 1970 as Flatfile does."""
-    days, at_ms = divmod(at_ms, _DAY_MS)
-    seconds, part = divmod(at_ms, 1000)
-    return _day(days) + b"%02d:%02d:%02d.%03dZ" % (
-        seconds // 3600,
-        seconds // 60 % 60,
-        seconds % 60,
-        part,
-    )
-
-
-def _members_of(event: bytes) -> dict[str, Any]:
-    """Return an event's members; none, if it is not what it should be."""
+def members_of(element: bytes) -> dict[str, Any]:
+    """Return the members of an element of a page; none, if it is not what it should be."""
     try:
-        members = orjson.loads(event)
+        members = orjson.loads(element)
     except orjson.JSONDecodeError:
         return {}
     return members if isinstance(members, dict) else {}
 
 
-def _facets_of(event: bytes) -> tuple[str | None, str | None, str | None]:
-    members = _members_of(event)
+def identity_of(members: dict[str, Any]) -> Identity:
+    """Return what an event is known by."""
+    event_id, created_at = members.get("id"), members.get("createdAt")
+    return (
+        event_id if isinstance(event_id, str) and event_id else None,
+        created_at if isinstance(created_at, str) else None,
+    )
+
+
+def _facets_of(element: bytes) -> tuple[str | None, str | None, str | None]:
+    members = members_of(element)
     context = members.get("context")
     space_id = context.get("spaceId") if isinstance(context, dict) else None
     return members.get("topic"), members.get("domain"), space_id
-
-
-@dataclass(slots=True)
-class _Block:
-    blob: bytes
-    ends: array[int]
-
-
-class BlockCache:
-    """Encoded stretches of backlogs, the least recently used of them forgotten first."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self.limit_bytes = limit_bytes
-        self._blocks: OrderedDict[tuple[int, int], _Block] = OrderedDict()
-        self._size_bytes = 0
-
-    def get(self, key: tuple[int, int]) -> _Block | None:
-        """Return a block if it is here."""
-        block = self._blocks.get(key)
-        if block is not None:
-            self._blocks.move_to_end(key)
-        return block
-
-    def put(self, key: tuple[int, int], block: _Block) -> None:
-        """Keep a block, at the cost of others."""
-        self._blocks[key] = block
-        self._size_bytes += len(block.blob)
-        while self._size_bytes > self.limit_bytes and self._blocks:
-            _, dropped = self._blocks.popitem(last=False)
-            self._size_bytes -= len(dropped.blob)
-
-    def drop(self, key: tuple[int, int]) -> None:
-        """Forget a block whose content has changed."""
-        block = self._blocks.pop(key, None)
-        if block is not None:
-            self._size_bytes -= len(block.blob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +86,8 @@ class Timeline:
         self._later_ms: array[int] = array("q")
         self._written: dict[int, bytes] = {}
         self._acknowledged: dict[int, bool] = {}
+        self._identities: dict[int, Identity] = {}
+        self._raw: set[int] = set()
         self.order = Order(backlog.events, self.created_ms)
 
     def __len__(self) -> int:
@@ -161,17 +117,10 @@ class Timeline:
         template = self._pool[(stirred >> 20) % len(self._pool)]
         return template.topic, template.domain, template.space_id
 
-    def identity(self, index: int) -> tuple[str | None, str | None]:
+    def identity(self, index: int) -> Identity:
         """Return the id and the `createdAt` that an event carries, as far as it has any."""
-        written = self._written.get(index)
-        if written is None:
-            return self.event_id(index), stamp_ms(self.created_ms(index)).decode()
-        event = _members_of(written)
-        event_id, created_at = event.get("id"), event.get("createdAt")
-        return (
-            event_id if isinstance(event_id, str) else None,
-            created_at if isinstance(created_at, str) else None,
-        )
+        known = self._identities.get(index)
+        return known or (self.event_id(index), stamp_ms(self.created_ms(index)).decode())
 
     def is_acknowledged(self, index: int) -> bool:
         """Tell whether an event is left out unless `includeAcknowledged` is given."""
@@ -205,26 +154,31 @@ class Timeline:
         place = index << 16 | stirred & 0xFFFF
         return self._from_ms + place * self._span_ms // self._places
 
-    def write(self, index: int, event: bytes, *, acknowledged: bool | None = None) -> None:
-        """Override an event's bytes."""
-        self._written[index] = event
-        if acknowledged is not None:
-            self._acknowledged[index] = acknowledged
-        self._cache.drop((self.number, index // BLOCK_EVENTS))
+    def write(self, index: int, event: dict[str, Any]) -> None:
+        """Override an event."""
+        self._acknowledged[index] = event.get("acknowledgedAt") is not None
+        self.deleted.pop(index, None)
+        if event.get("deletedAt") is not None:
+            self.deleted[index] = str(event["deletedAt"])
+        self._put(index, orjson.dumps(event), identity_of(event))
 
-    def rewrite(self, index: int, changes: dict[str, Any]) -> None:
-        """Change members of an event, such as `deletedAt`, in place."""
-        event = orjson.loads(self.event(index))
-        event.update(changes)
-        if "deletedAt" in changes:
-            if changes["deletedAt"] is None:
-                self.deleted.pop(index, None)
-            else:
-                self.deleted[index] = str(changes["deletedAt"])
-        acknowledged = (
-            changes["acknowledgedAt"] is not None if "acknowledgedAt" in changes else None
-        )
-        self.write(index, orjson.dumps(event), acknowledged=acknowledged)
+    def write_raw(self, index: int, element: bytes, identity: Identity) -> None:
+        """Put bytes in place of an event, whatever they are."""
+        self._acknowledged[index] = False
+        self._raw.add(index)
+        self._put(index, element, identity)
+
+    def rewrite(self, index: int, changes: dict[str, Any]) -> bool:
+        """Change members of an event, such as `deletedAt`, in place; False if it is raw."""
+        if index in self._raw:
+            return False
+        self.write(index, orjson.loads(self.event(index)) | changes)
+        return True
+
+    def _put(self, index: int, element: bytes, identity: Identity) -> None:
+        self._written[index] = element
+        self._identities[index] = identity
+        self._cache.drop((self.number, index // BLOCK_EVENTS))
 
     def encode(self, runs: Iterable[range]) -> list[bytes]:
         """Return the JSON of these events, comma separated, in pieces."""
@@ -251,22 +205,16 @@ class Timeline:
             number, first = divmod(start, BLOCK_EVENTS)
             last = min(run.stop - number * BLOCK_EVENTS, BLOCK_EVENTS)
             block = self._block(number)
-            begin = block.ends[first - 1] + 1 if first else 0
-            pieces.append(block.blob[begin : block.ends[last - 1]])
+            pieces.append(block.cut(first, last))
             start = number * BLOCK_EVENTS + last
         return pieces
 
-    def _block(self, number: int) -> _Block:
+    def _block(self, number: int) -> Block:
         key = (self.number, number)
         block = self._cache.get(key)
         if block is None:
             first = number * BLOCK_EVENTS
-            events = list(map(self.event, range(first, min(first + BLOCK_EVENTS, self._backlog))))
-            ends: array[int] = array("q")
-            end = -1
-            for event in events:
-                end += len(event) + 1
-                ends.append(end)
-            block = _Block(b",".join(events), ends)
+            last = min(first + BLOCK_EVENTS, self._backlog)
+            block = Block.of([self.event(index) for index in range(first, last)])
             self._cache.put(key, block)
         return block

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
+from streamer.sandbox.dice import scramble
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -122,10 +124,30 @@ class MergedView:
 
 
 class ListedView:
-    """A list of events, made by looking at every one."""
+    """A list of events, made by looking at every one, and as they were then."""
 
     def __init__(self, events: Sequence[tuple[Timeline, int]]) -> None:
         self._events = events
+
+    @classmethod
+    def of(cls, view: View, query: EventQuery, *, shuffled: bool) -> ListedView:
+        """List what of a view passes the filters of a query.
+
+        Args:
+            view: What to look at.
+            query: Whose filters.
+            shuffled: Put them in an order that has nothing to do with time, but stays.
+        """
+        events = [
+            (timeline, index)
+            for timeline, runs in view.rows(0, len(view))
+            for run in runs
+            for index in run
+            if not query.has_filters or query.matches(timeline, index)
+        ]
+        if shuffled:
+            events.sort(key=lambda event: scramble(event[1] << 20 | event[0].number))
+        return cls(events)
 
     def __len__(self) -> int:
         return len(self._events)
@@ -135,16 +157,3 @@ class ListedView:
         return [
             (timeline, [range(index, index + 1)]) for timeline, index in self._events[start:stop]
         ]
-
-
-def matching(view: View, query: EventQuery) -> ListedView:
-    """Return what of a view passes the filters of a query."""
-    return ListedView(
-        [
-            (timeline, index)
-            for timeline, runs in view.rows(0, len(view))
-            for run in runs
-            for index in run
-            if query.matches(timeline, index)
-        ]
-    )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 import pytest
@@ -12,55 +11,8 @@ import pytest
 from streamer.errors import PortInUseError
 from streamer.sandbox.options import SandboxOptions
 from streamer.sandbox.server import Sandbox
+from tests.support.sandbox_client import Reader, reading
 from tests.support.sandbox_process import SandboxProcess
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-PAIR = {"clientId": "sandbox", "secret": "sandbox"}
-
-
-class Reader:
-    """A client that knows nothing but HTTP."""
-
-    def __init__(self, sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
-        self.sandbox = sandbox
-        self.session = session
-        self.token = ""
-
-    async def log_in(self, **extra: str) -> dict[str, Any]:
-        """Exchange the key pair for a token."""
-        async with self.session.post(f"{self.sandbox.url}/auth", json=PAIR | extra) as response:
-            answer: dict[str, Any] = await response.json()
-            self.token = (answer.get("data") or answer)["accessToken"]
-            return answer
-
-    async def get(self, path: str, **query: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON
-        """Return the status and the JSON of an answer."""
-        headers = {"Authorization": f"Bearer {self.token}", "X-Disable-Hooks": "true"}
-        url = f"{self.sandbox.url}/{path}"
-        async with self.session.get(url, params=query, headers=headers) as response:
-            return response.status, await response.json()
-
-    async def rows(self, path: str, **query: Any) -> list[Any]:  # noqa: ANN401 - JSON
-        """Return the rows of one page."""
-        status, answer = await self.get(path, **query)
-        assert status == 200, answer
-        return list(answer["data"])
-
-
-@asynccontextmanager
-async def reading(**options: Any) -> AsyncIterator[Reader]:  # noqa: ANN401 - as SandboxOptions
-    """Start a sandbox in this loop, and log in."""
-    sandbox = Sandbox(SandboxOptions(**options))
-    await sandbox.start()
-    try:
-        async with aiohttp.ClientSession() as session:
-            reader = Reader(sandbox, session)
-            await reader.log_in()
-            yield reader
-    finally:
-        await sandbox.stop()
 
 
 async def test_both_forms_of_the_key_pair_are_taken() -> None:
