@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 from difflib import get_close_matches
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError, UnusedCliTokensError
@@ -144,6 +145,10 @@ def make_app() -> App:
 
 def main() -> NoReturn:
     """Run the command that the command line names, and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a letter must not end a command.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(call(sys.argv[1:]))
 
 
@@ -194,7 +199,7 @@ def _usage(error: CycloptsError) -> str:
         suggestion = f' Did you mean "{close[0]}"?' if close else ""
         sentence = f'There is no command "{tokens[0]}".{suggestion}'
     else:
-        sentence = " ".join(str(error).split())
+        sentence = " ".join(str(error).split()).rstrip(".") + "."
     chain = " ".join(error.command_chain or ())
     return f"{sentence} See `streamer {f'{chain} ' if chain else ''}--help`."
 
