@@ -66,14 +66,24 @@ class UnauthorizedError(Exception):
 _CHECK_URL: Final = "Check STREAMER_FLATFILE__API_URL."
 
 
-def status_error(where: str, status: int, headers: Mapping[str, str]) -> Exception:
-    """Return what a status other than 2xx means."""
+def status_error(
+    where: str, status: int, headers: Mapping[str, str], *, signs_in: bool
+) -> Exception:
+    """Return what a status other than 2xx means.
+
+    Args:
+        where: What was asked.
+        status: The answer's status.
+        headers: The answer's headers.
+        signs_in: The request was to exchange credentials: it has no other content that could be
+            wrong.
+    """
     said = f"status {status}"
     if status == 429:
         return FailedAttemptError(outcome="throttled", what=said, wait_s=retry_after_s(headers))
     if status == 408 or status >= 500:
         return FailedAttemptError(outcome="server_error", what=said, wait_s=retry_after_s(headers))
-    if status == 401:
+    if status == 401 or (signs_in and status in {400, 403, 422}):
         return FinalError(outcome="refused", error=UnauthorizedError())
     return _final_status_error(where, status, said)
 

@@ -47,7 +47,7 @@ LOGGED_AFTER_S: Final = 60.0
 TOKENS: Final = 3
 """How many tokens one request may wear out before the credentials count as refused."""
 
-DRAIN_S: Final = 1.0
+DRAIN_S: Final = 0.5
 DRAIN_BYTES: Final = 64 * 1024
 """What the body of an error may take; beyond that its connection is given up."""
 
@@ -118,7 +118,7 @@ class Call:
 class Transport:
     """One HTTP session, from `open` to `close`."""
 
-    def __init__(  # noqa: PLR0913 -- all by name, each its own concern
+    def __init__(
         self,
         *,
         api_url: str,
@@ -268,7 +268,12 @@ class Transport:
             ) as response:
                 if response.status // 100 != 2:
                     await _drain(response)
-                    raise status_error(call.where, response.status, response.headers)
+                    raise status_error(
+                        call.where,
+                        response.status,
+                        response.headers,
+                        signs_in=call.json is not None,
+                    )
                 async with asyncio.timeout(self._patience.body_s):
                     body = await read_body(response, limit_bytes=self._max_body_bytes)
         except BodyTooLargeError:

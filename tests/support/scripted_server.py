@@ -106,6 +106,7 @@ def endless(piece: bytes) -> Act:
             while not writer.is_closing():
                 writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
                 await writer.drain()
+                await asyncio.sleep(0)  # `drain` alone lets nobody else run.
 
     return act
 
