@@ -34,10 +34,15 @@ class Workbook:
 
 @dataclass(slots=True)
 class Space:
-    """A space as the API shows it, and the workbooks that its events are about."""
+    """A space as the API shows it, and the workbooks that its events are about.
+
+    Attributes:
+        gone: Whether it was deleted; its events go on.
+    """
 
     body: dict[str, Any]
     workbooks: tuple[Workbook, ...]
+    gone: bool = False
 
     @property
     def id(self) -> str:
@@ -80,6 +85,28 @@ class Account:
     keys: list[str]
     former: list[str]
     environments: dict[str, Environment] = field(default_factory=dict)
+
+    def change(self, object_id: str, changes: dict[str, Any] | None) -> bool:
+        """Change members of a user, guest, agent or space, or delete it if there are none.
+
+        Events go on naming what was deleted: they were made before. False if nothing has this id.
+        """
+        crowds = [self.users]
+        for environment in self.environments.values():
+            crowds += [environment.guests, environment.agents]
+            for space in environment.spaces:
+                if space.id == object_id:
+                    space.gone = changes is None
+                    space.body.update(changes or {})
+                    return True
+        for crowd in crowds:
+            for body in crowd:
+                if body["id"] == object_id:
+                    body.update(changes or {})
+                    if changes is None:
+                        crowd.remove(body)
+                    return True
+        return False
 
 
 def build_account(options: SandboxOptions, until: datetime) -> Account:

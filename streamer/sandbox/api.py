@@ -207,6 +207,7 @@ async def list_spaces(request: web.Request) -> web.Response:
         space.body
         for place in places
         for space in place.spaces
+        if not space.gone
         if archived is None or bool(space.body["archivedAt"]) == archived
     ]
     rows = searched(rows, request.query, ("name",))
@@ -215,7 +216,7 @@ async def list_spaces(request: web.Request) -> web.Response:
 
 async def get_space(request: web.Request) -> web.Response:
     """`GET /spaces/{id}`."""
-    spaces = [space.body for place in _visible(request) for space in place.spaces]
+    spaces = [space.body for place in _visible(request) for space in place.spaces if not space.gone]
     return _one(spaces, request.match_info["id"], "space")
 
 
@@ -241,7 +242,7 @@ def _environment(request: web.Request, environment_id: str) -> Environment:
 
 def _environment_of_space(request: web.Request, space_id: str) -> Environment:
     for environment in request.app[WORLD].account.environments.values():
-        if any(space.id == space_id for space in environment.spaces):
+        if any(space.id == space_id and not space.gone for space in environment.spaces):
             return _environment(request, environment.id)
     raise _not_found(noun="space")
 

@@ -27,6 +27,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/_sandbox/rewrite", rewrite),
         web.post("/_sandbox/remove", remove),
         web.post("/_sandbox/environments", change_environments),
+        web.post("/_sandbox/objects", change_object),
         web.post("/_sandbox/revoke", revoke),
         web.post("/_sandbox/fault", fault),
     ]
@@ -141,6 +142,17 @@ async def change_environments(request: web.Request) -> web.Response:
     environment.forbidden = bool(body.get("forbidden", environment.forbidden))
     environment.gone = bool(body.get("gone", environment.gone))
     return json_answer({"id": environment.id})
+
+
+async def change_object(request: web.Request) -> web.Response:
+    """Change a user, guest, agent or space (`{"id": "…", "changes": {"name": "…"}}`).
+
+    Without `changes` it is deleted: its id answers 404 from then on.
+    """
+    body = await _body(request)
+    if not request.app[WORLD].account.change(str(body.get("id")), body.get("changes")):
+        raise AnswerError(404, "not_found", "nothing has this id")
+    return json_answer({"id": body["id"]})
 
 
 async def revoke(request: web.Request) -> web.Response:

@@ -41,8 +41,7 @@ class Order:
         else:
             place = bisect_left(self._extras, key)
         self._extras.insert(place, key)
-        rank = bisect_right(range(self._backlog), created_ms, key=self._backlog_ms)
-        self._ranks.insert(place, rank)
+        self._ranks.insert(place, self._rank(created_ms))
 
     def remove(self, index: int, created_ms: int) -> bool:
         """Take an event out of the order; False if it is not in it."""
@@ -90,6 +89,12 @@ class Order:
             found.extend(self._backlog_runs(position - extra, end - extra))
             position = end
         return found
+
+    def _rank(self, created_ms: int) -> int:
+        """Return how many of the backlog are not newer, removed ones included."""
+        if not self._backlog or created_ms >= self._backlog_ms(self._backlog - 1):
+            return self._backlog
+        return bisect_right(range(self._backlog), created_ms, key=self._backlog_ms)
 
     def _position(self, extra: int) -> int:
         """Return the position of an extra in the merged order."""

@@ -228,6 +228,30 @@ async def test_environment_can_be_forbidden_gone_hidden_and_new() -> None:
         assert (await reader.get("events", environmentId=second))[0] == 404
 
 
+async def test_objects_are_renamed_and_deleted() -> None:
+    """A person or a space can get another name, and then be gone for look-ups and listings."""
+    async with reading(events=5, environments=1) as reader:
+        control = f"{reader.sandbox.control_url}/objects"
+        (environment,) = reader.sandbox.world.account.environments.values()
+        for kind, body in (
+            ("users", reader.sandbox.world.account.users[3]),
+            ("spaces", environment.spaces[0].body),
+            ("guests", environment.guests[0]),
+        ):
+            path, name = f"{kind}/{body['id']}", "\x1b[31mred [bold]"
+            change = {"id": body["id"], "changes": {"name": name}}
+            async with reader.session.post(control, json=change) as response:
+                assert response.status == 200
+            assert (await reader.get(path))[1]["data"]["name"] == name
+            async with reader.session.post(control, json={"id": body["id"]}) as response:
+                assert response.status == 200
+            assert (await reader.get(path))[0] == 404
+        async with reader.session.post(control, json={"id": "us_usr_none"}) as response:
+            assert response.status == 404
+        assert len(await reader.rows("users", pageSize=100)) == 23
+        assert len(await reader.rows("spaces", pageSize=100)) == 7
+
+
 async def test_settings_change_while_it_runs() -> None:
     """A setting takes effect at once; what the account was built from is refused."""
     async with reading(events=300, environments=1) as reader:

@@ -133,6 +133,23 @@ async def test_endless_body_ends_with_its_reader() -> None:
             response.close()
 
 
+async def test_stop_does_not_wait_for_what_hangs() -> None:
+    """A sandbox stops at once, whatever it is in the middle of."""
+    async with reading(events=5) as reader:
+        asked = []
+        for kind in ("hang", "endless", "trickle"):
+            reader.sandbox.plan_fault(kind, path="/v1/events")
+            asked.append(asyncio.create_task(answer(reader)))
+        async with asyncio.timeout(10):
+            while reader.sandbox._faults._planned:
+                await reader.rows("users")
+        began = time.monotonic()
+        await reader.sandbox.stop()
+        assert time.monotonic() - began < 5
+        results = await asyncio.gather(*asked, return_exceptions=True)
+        assert all(isinstance(result, aiohttp.ClientError) for result in results)
+
+
 async def test_trickle_is_slow_but_right() -> None:
     """A trickled answer is the right one, a few bytes at a time."""
     async with reading(events=0) as reader:
