@@ -169,6 +169,11 @@ def call(tokens: Sequence[str]) -> int:
         return _say(_usage(error), USAGE)
     except StreamerError as error:
         return _say(str(error), error.exit_code)
+    except ExceptionGroup as group:
+        ours, others = group.split(StreamerError)
+        if ours is None or others is not None:
+            raise
+        return _say(str(leaf := _first(ours)), leaf.exit_code)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -176,6 +181,13 @@ def call(tokens: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return result if isinstance(result, int) else 0
+
+
+def _first(error: StreamerError | ExceptionGroup[StreamerError]) -> StreamerError:
+    """The first error of a group of tasks."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _command_first(tokens: Sequence[str]) -> list[str]:

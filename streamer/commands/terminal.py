@@ -42,6 +42,11 @@ def clipped(text: str, length: int = LENGTH_AT_MOST) -> str:
     return shown(text)
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 record`, `2,042 records`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def _harmless(character: str) -> bool:
     return character in _JOINERS or unicodedata.category(character) not in _ESCAPED_CATEGORIES
 
