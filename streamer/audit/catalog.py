@@ -13,6 +13,7 @@ Sources: Flatfile's API reference (topics), OCSF 1.8.0, ECS 9.4.0.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 Operation: TypeAlias = Literal[
@@ -33,7 +34,7 @@ Outcome: TypeAlias = Literal["success", "failure", "unknown"]
 Severity: TypeAlias = Literal["info", "low", "medium", "high", "critical"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Topic:
     """One row.
 
@@ -200,6 +201,7 @@ def describe(topic: str) -> Topic:
     return TOPICS.get(topic) or _undocumented(topic)
 
 
+@lru_cache(maxsize=1024)
 def _undocumented(topic: str) -> Topic:
     """Read a topic by its halves; where the noun is known, class and category are its own.
 

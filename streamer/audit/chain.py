@@ -72,16 +72,25 @@ def seal(previous: bytes, digest: bytes, body: bytes) -> bytes:
     return b"".join((body, _OPEN, hexlify(previous), _BETWEEN, hexlify(digest), _CLOSE))
 
 
+def hashes(record: bytes) -> tuple[bytes, bytes]:
+    """Return what a record's seal says, the hash before it and its own, without parsing it.
+
+    Raises:
+        UnsealedError: There is no seal at the end.
+    """
+    found = _SEAL.fullmatch(record[-SEAL_BYTES:])
+    if found is None:
+        raise UnsealedError
+    return unhexlify(found[1]), unhexlify(found[2])
+
+
 def unseal(record: bytes) -> Seal:
     """Take a record's seal off, without parsing the record.
 
     Raises:
         UnsealedError: There is none.
     """
-    found = _SEAL.fullmatch(record[-SEAL_BYTES:])
-    if found is None:
-        raise UnsealedError
-    return Seal(record[:-SEAL_BYTES], unhexlify(found[1]), unhexlify(found[2]))
+    return Seal(record[:-SEAL_BYTES], *hashes(record))
 
 
 def follows(record: bytes, head: bytes) -> bool:

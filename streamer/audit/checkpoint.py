@@ -1,6 +1,7 @@
 """The forms of what the checkpoint topic holds: an environment's checkpoint, a shard's record.
 
-`flatfile.checkpoint/1`. Instants are RFC 3339 with `Z`, as the server's clock had them. A newer major version is refused: what it means is not known here.
+`flatfile.checkpoint/1`. Instants are the server's, RFC 3339 with `Z`. A newer major version
+is refused: what it means is not known here.
 Members that this version does not know are ignored: additions keep the major version.
 """
 

@@ -82,7 +82,7 @@ def omit(draft: Draft) -> Omission:
         raw, redacted = _element(event), draft.redacted
         reason = TOO_LARGE
     copied = b',"payload_omitted":{"reason":%b,"bytes":%d,"sha256":"%b"}' % (
-        quoted(reason),
+        quoted(reason).encode(),
         len(raw),
         hexlify(sha256(raw).digest()),
     )
@@ -123,7 +123,9 @@ def _element(event: Event) -> bytes:
         b"target": event.target,
         b"namespaces": event.namespaces,
     }
-    members = [b'"%b":%b' % (name, quoted(value)) for name, value in texts.items() if value]
+    members = [
+        b'"%b":%b' % (name, quoted(value).encode()) for name, value in texts.items() if value
+    ]
     members += (b'"%b":%b' % (name, part) for name, part in parts.items() if len(part))
     unknown = bytes(event.extra)[1:-1]
     if unknown:

@@ -7,13 +7,14 @@ with the next, so that a capture can be encoded again after a commit that failed
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-import orjson
-from msgspec.structs import replace
+import msgspec
 
 from streamer.audit import cloudevents, deadletter, fragments
 from streamer.audit.chain import Link, seal
+from streamer.audit.cloudevents import Header
+from streamer.audit.deadletter import DeadLetter
 from streamer.audit.fragments import Kept, Piece
 from streamer.audit.names import Named
 from streamer.audit.record import SCHEMA, entity, quoted
@@ -21,19 +22,17 @@ from streamer.audit.record import SCHEMA, entity, quoted
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
-    from streamer.audit.cloudevents import Header
-    from streamer.audit.deadletter import DeadLetter
+    from streamer.audit.catalog import Topic
     from streamer.audit.names import Names
     from streamer.audit.normalize import Draft
     from streamer.audit.targets import Target
     from streamer.flatfile.models import Environment, Event
 
-_START: Final = b'{"schema":"%b","id":' % SCHEMA.encode()
-_FIRST_REVISION: Final = b',"revision":1,"sequence":'
+_START: Final = f'{{"schema":"{SCHEMA}","id":'
 _USUAL_TIME_BYTES: Final = len("2026-01-01T00:00:00.000Z")
 
 
-class Sealed(NamedTuple):
+class Sealed(msgspec.Struct, frozen=True, gc=False):
     """A record as published.
 
     Attributes:
@@ -65,17 +64,16 @@ class Encoder:
         self._max_record_bytes = max_record_bytes
         self._max_body_bytes = max_record_bytes - deadletter.HEADROOM_BYTES
         self._own = Named(environment.id, environment.name or None)
-        self._where = b'%b,"environment":%b,"production":%b}' % (
-            b',"account":' + entity(id=account_id) if account_id else b"",
-            entity(id=environment.id, name=fragments.plain(self._own.name))[:-1],
-            b"true" if environment.is_prod else b"false",
-        )
+        account = f',"account":{entity(id=account_id)}' if account_id else ""
+        where = entity(id=environment.id, name=fragments.plain(self._own.name))[:-1]
+        production = "true" if environment.is_prod else "false"
+        self._where = f'{account},"environment":{where},"production":{production}}}'
         self._headers = cloudevents.constant_headers(environment.id)
-        self._actions: Kept[tuple[str, str, str], Piece] = Kept()
+        self._actions: Kept[Topic, Piece] = Kept()
         self._actors: Kept[str | None, Piece] = Kept()
         self._spaces: Kept[str, Piece] = Kept()
         self._targets: Kept[str | None, Piece] = Kept()
-        self._domains: Kept[str, bytes] = Kept()
+        self._domains: Kept[str, str] = Kept()
 
     def encode(
         self,
@@ -99,18 +97,17 @@ class Encoder:
             The records, and where the chain stands behind the last of them.
         """
         sequence, head = link
-        seen_at = observed.encode()
-        constant = [*self._headers, ("ce_recordedtime", seen_at)]
-        observed_text = b',"observed":"%b"' % seen_at
+        observed_text = f',"observed":"{observed}"'
+        constant = (*self._headers, ("ce_recordedtime", observed.encode()))
         sealed: list[Sealed] = []
         for draft in drafts:
             sequence += 1
-            headers = constant.copy()
             letters: tuple[DeadLetter, ...] = ()
-            body = None
             if draft.broken is None and draft.event.id not in refused:
-                body = self._body(draft, names, sequence, observed_text, headers)
-            if body is None or len(body) > self._max_body_bytes:
+                body, headers = self._body(draft, names, sequence, observed_text, constant)
+            else:
+                body, headers = b"", []
+            if not body or len(body) > self._max_body_bytes:
                 omission = deadletter.omit(draft)
                 letters = omission.letters(
                     environment_id=self.environment.id,
@@ -118,135 +115,118 @@ class Encoder:
                     observed=observed,
                     max_record_bytes=self._max_record_bytes,
                 )
-                headers = constant.copy()
-                body = self._body(omission.draft, names, sequence, observed_text, headers)
+                stub = omission.draft
+                body, headers = self._body(stub, names, sequence, observed_text, constant)
             digest = sha256(head + body).digest()
-            sealed.append(
-                Sealed(
-                    draft.event.id,
-                    draft.revision,
-                    sequence,
-                    seal(head, digest, body),
-                    headers,
-                    letters,
-                )
-            )
+            value = seal(head, digest, body)
+            sealed.append(Sealed(draft.event.id, draft.revision, sequence, value, headers, letters))
             head = digest
         return sealed, Link(sequence, head)
 
     def _body(
-        self, draft: Draft, names: Names, sequence: int, observed: bytes, headers: list[Header]
-    ) -> bytes:
-        """Return a record without its seal, and add its own headers to the constant ones."""
-        event = draft.event
-        revision = draft.revision
+        self,
+        draft: Draft,
+        names: Names,
+        sequence: int,
+        observed: str,
+        constant: tuple[Header, ...],
+    ) -> tuple[bytes, list[Header]]:
+        """Return a record without its seal, and its headers."""
+        event, revision, target = draft.event, draft.revision, draft.target
+        action = self._actions.get(draft.topic)
+        if action is None or revision != 1 or target.has_failed or draft.is_stub:
+            action = self._action(draft)
+        actor_id = draft.actor_id
+        named = names.get(actor_id) if actor_id else None
+        actor = self._actors.get(actor_id)
+        if actor is None or actor.named is not named or draft.broken is not None:
+            actor = self._actor(draft, named)
+        if target.looked_up:
+            target, named = self._known(target, names)
+        else:
+            named = None
+        aim = self._targets.get(target.id)
+        if aim is None or aim.named is not named or aim.target != target:
+            aim = self._targets.keep(target.id, fragments.target_piece(target, named))
+        event_id = event.id.encode("utf-8", "replace")
+        shown_id = f'"{event.id}"' if event_id.replace(b"_", b"").isalnum() else quoted(event.id)
+        headers = [
+            *constant,
+            *action.headers,
+            *actor.headers,
+            *aim.headers,
+            ("ce_sequence", b"%019d" % sequence),
+            ("ce_id", event_id if revision == 1 else b"%b:%d" % (event_id, revision)),
+        ]
+        changed = event.deleted_at or event.acknowledged_at or event.acknowledged_by
+        head = (
+            f'{_START}{shown_id},"revision":{revision},"sequence":{sequence}'
+            f"{self._when(draft, headers)}{observed}{action.text}{actor.text}{aim.text}"
+            f"{self._where}{self._space(draft.space_id, names)}{self._domain(event.domain)}"
+            f"{_lifecycle(event) if changed else ''}"
+        ).encode()
+        if draft.redacted:
+            return b"".join((head, draft.copied, fragments.redacted(draft.redacted))), headers
+        return head + draft.copied, headers
+
+    def _when(self, draft: Draft, headers: list[Header]) -> str:
+        """Return the record's time, and add the headers that only some records have."""
+        if draft.revision != 1:
+            headers.append(("ce_revision", b"%d" % draft.revision))
+        if job_id := draft.job_id:
+            headers.append(("ce_correlationid", cloudevents.bounded(job_id)))
+        if cause_id := draft.cause_id:
+            headers.append(("ce_causationid", cloudevents.bounded(cause_id)))
         time = draft.time
-        action = self._action(draft)
-        actor = self._actor(draft, names)
-        target = self._target(draft.target, names)
-        numbered = b"%019d" % sequence
-        record_id = event.id.encode("utf-8", "replace")
-        headers += action.headers
-        headers += actor.headers
-        headers += target.headers
-        headers.append(("ce_sequence", numbered))
-        if revision == 1:
-            number = _FIRST_REVISION
-            headers.append(("ce_id", record_id))
-        else:
-            number = b',"revision":%d,"sequence":' % revision
-            headers += (
-                ("ce_id", b"%b:%d" % (record_id, revision)),
-                ("ce_revision", b"%d" % revision),
-            )
         if time is None:
-            when = b""
-        else:
-            headers.append(("ce_time", time))
-            if len(time) == _USUAL_TIME_BYTES:
-                when = b',"time":"%b"' % time
-            else:
-                when = b',"time":' + quoted(event.created_at)
-        if draft.job_id:
-            headers.append(("ce_correlationid", cloudevents.bounded(draft.job_id)))
-        if draft.cause_id:
-            headers.append(("ce_causationid", cloudevents.bounded(draft.cause_id)))
-        return b"".join(
-            (
-                _START,
-                quoted(event.id),
-                number,
-                numbered.lstrip(b"0"),
-                when,
-                observed,
-                action.text,
-                actor.text,
-                target.text,
-                self._where,
-                self._space(draft.space_id, names) if draft.space_id else b"",
-                self._domain(event.domain) if event.domain else b"",
-                _lifecycle(event),
-                draft.copied,
-                b',"redacted":' + orjson.dumps(draft.redacted) if draft.redacted else b"",
-            )
-        )
+            return ""
+        headers.append(("ce_time", time))
+        sent = draft.event.created_at
+        return f',"time":"{sent}"' if len(time) == _USUAL_TIME_BYTES else f',"time":{quoted(sent)}'
 
     def _action(self, draft: Draft) -> Piece:
         topic = draft.topic
+        outcome = "failure" if draft.target.has_failed else topic.outcome
         if draft.is_stub:
             outcome = "unknown"
-        else:
-            outcome = "failure" if draft.target.has_failed else topic.outcome
-        erased = draft.revision > 1 and draft.event.deleted_at
-        severity = "high" if erased else topic.severity
-        key = (topic.name, outcome, severity)
-        return self._actions.get(key) or self._actions.keep(
-            key, fragments.action_piece(topic, outcome=outcome, severity=severity)
-        )
-
-    def _actor(self, draft: Draft, names: Names) -> Piece:
-        if draft.broken is not None:
-            return fragments.UNREAD_ACTOR
-        actor_id = draft.actor_id
-        named = names.get(actor_id) if actor_id else None
-        piece = self._actors.get(actor_id)
-        if piece is None or piece.named is not named:
-            piece = self._actors.keep(actor_id, fragments.actor_piece(actor_id, named))
+        is_erased = draft.revision > 1 and draft.event.deleted_at is not None
+        severity = "high" if is_erased else topic.severity
+        piece = fragments.action_piece(topic, outcome=outcome, severity=severity)
+        if outcome == topic.outcome and severity == topic.severity:
+            self._actions.keep(topic, piece)
         return piece
 
-    def _space(self, space_id: str, names: Names) -> bytes:
+    def _actor(self, draft: Draft, named: Named | None) -> Piece:
+        if draft.broken is not None:
+            return fragments.UNREAD_ACTOR
+        return self._actors.keep(draft.actor_id, fragments.actor_piece(draft.actor_id, named))
+
+    def _space(self, space_id: str | None, names: Names) -> str:
+        if not space_id:
+            return ""
         named = names.get(space_id)
         piece = self._spaces.get(space_id)
         if piece is None or piece.named is not named:
             piece = self._spaces.keep(space_id, fragments.space_piece(space_id, named))
         return piece.text
 
-    def _target(self, target: Target, names: Names) -> Piece:
-        named = None
-        if target.looked_up:
-            target, named = self._known(target, names)
-        piece = self._targets.get(target.id)
-        if piece is None or piece.named is not named or piece.target != target:
-            piece = self._targets.keep(target.id, fragments.target_piece(target, named))
-        return piece
+    def _domain(self, domain: str | None) -> str:
+        if not domain:
+            return ""
+        return self._domains.get(domain) or self._domains.keep(
+            domain, f',"domain":{quoted(fragments.plain(domain) or "")}'
+        )
 
     def _known(self, target: Target, names: Names) -> tuple[Target, Named | None]:
         if target.type != "environment":
             return target, names.get(target.id) if target.id else None
         if target.id is None or target.id == self._own.id:
-            return replace(target, id=self._own.id), self._own
+            return msgspec.structs.replace(target, id=self._own.id), self._own
         return target, None
 
-    def _domain(self, domain: str) -> bytes:
-        return self._domains.get(domain) or self._domains.keep(
-            domain, b',"domain":' + quoted(fragments.plain(domain) or "")
-        )
 
-
-def _lifecycle(event: Event) -> bytes:
-    if event.deleted_at is None and event.acknowledged_at is None and event.acknowledged_by is None:
-        return b""
-    return b',"lifecycle":' + entity(
+def _lifecycle(event: Event) -> str:
+    return ',"lifecycle":' + entity(
         deletedAt=fragments.plain(event.deleted_at),
         acknowledgedAt=fragments.plain(event.acknowledged_at),
         acknowledgedBy=fragments.plain(event.acknowledged_by),

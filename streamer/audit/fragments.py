@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
+import orjson
+
 from streamer.audit import cloudevents
 from streamer.audit.actors import NAMED_TYPES, actor_type
 from streamer.audit.record import entity
@@ -40,12 +42,17 @@ class Kept(dict[K, V], Generic[K, V]):
 
 
 class Piece(NamedTuple):
-    """Bytes of a record, the headers that go with them, and what they were made from."""
+    """Text of a record, the headers that go with them, and what they were made from."""
 
-    text: bytes
+    text: str
     headers: tuple[Header, ...] = ()
     named: Named | None = None
     target: Target | None = None
+
+
+def redacted(paths: tuple[str, ...]) -> bytes:
+    """Return the record's member that says what was taken out."""
+    return b',"redacted":' + orjson.dumps(paths)
 
 
 def plain(text: str | None) -> str | None:
@@ -66,13 +73,13 @@ def action_piece(topic: Topic, *, outcome: str, severity: str) -> Piece:
         outcome=outcome,
         severity=severity,
     )
-    return Piece(b"," + text[1:-1], (cloudevents.type_header(name),))
+    return Piece("," + text[1:-1], (cloudevents.type_header(name),))
 
 
 def actor_piece(actor_id: str | None, named: Named | None) -> Piece:
     """Return who acted."""
     kind = actor_type(actor_id)
-    shown = plain(actor_id)
+    shown = plain(actor_id) or None
     if kind not in NAMED_TYPES:
         text = entity(type=kind, id=shown, resolution="not_applicable")
     elif named is None:
@@ -86,11 +93,11 @@ def actor_piece(actor_id: str | None, named: Named | None) -> Piece:
             resolution=named.resolution,
             as_of=named.as_of,
         )
-    return Piece(b',"actor":' + text, cloudevents.actor_headers(kind, shown), named)
+    return Piece(',"actor":' + text, cloudevents.actor_headers(kind, shown), named)
 
 
 UNREAD_ACTOR: Final = Piece(
-    b',"actor":' + entity(type="unknown", resolution="not_applicable"),
+    ',"actor":' + entity(type="unknown", resolution="not_applicable"),
     cloudevents.actor_headers("unknown", None),
 )
 """Of an event that could not be read: it may well have had an actor."""
@@ -99,7 +106,7 @@ UNREAD_ACTOR: Final = Piece(
 def space_piece(space_id: str, named: Named | None) -> Piece:
     """Return where it happened."""
     name = plain(named.name) if named else None
-    return Piece(b',"space":' + entity(id=plain(space_id), name=name), (), named)
+    return Piece(',"space":' + entity(id=plain(space_id), name=name), (), named)
 
 
 def target_piece(target: Target, named: Named | None) -> Piece:
@@ -107,7 +114,7 @@ def target_piece(target: Target, named: Named | None) -> Piece:
     shown = plain(target.id) or None
     name = plain(named.name) if named and named.name else plain(target.name)
     if shown is None and name is None:
-        return Piece(b"", (), named, target)
-    text = b',"target":' + entity(type=redact_text(target.type), id=shown, name=name)
+        return Piece("", (), named, target)
+    text = ',"target":' + entity(type=redact_text(target.type), id=shown, name=name)
     headers = (("ce_subject", cloudevents.text(shown)),) if shown else ()
     return Piece(text, headers, named, target)

@@ -122,7 +122,7 @@ def _read_broken(row: BrokenEvent, revision: int) -> Draft:
 
 def _with_digest_for_id(event: Event) -> Event:
     unknown = bytes(event.extra)[1:-1]
-    members = [b'"id":' + quoted(event.id), *([unknown] if unknown else [])]
+    members = [b'"id":' + quoted(event.id).encode(), *([unknown] if unknown else [])]
     return msgspec.structs.replace(
         event, id=identity(event), extra=Raw(b"{%b}" % b",".join(members))
     )
@@ -130,37 +130,46 @@ def _with_digest_for_id(event: Event) -> Event:
 
 def _copied(event: Event, time: bytes | None) -> bytes:
     pieces: list[Raw | bytes] = []
-    rest = _place_usual(event, pieces)
-    if event.context is not ABSENT and event.context != _NULL:
-        pieces += (b',"context":', event.context)
-    if event.attributes is not ABSENT and event.attributes != _NULL:
-        pieces += (b',"attributes":', event.attributes)
-    if event.origin is not ABSENT and event.origin != _NULL:
-        pieces += (b',"origin":', event.origin)
-    if event.payload is not ABSENT and event.payload != _NULL:
-        pieces += (b',"payload":', event.payload)
-    if time is None:
-        rest += (b'"createdAt":' + quoted(redact_text(event.created_at)),)
-    if event.extra is not ABSENT:
-        rest += (bytes(event.extra)[1:-1],)
-    if rest:
-        pieces.append(b',"extra":{%b}' % b",".join(rest))
+    rest: tuple[bytes, ...] = ()
+    if event.target != _NULL or event.namespaces is not ABSENT:
+        rest = _place_typed(event, pieces)
+    if (part := event.context) != _NULL and part is not ABSENT:
+        pieces += (b',"context":', part)
+    if (part := event.attributes) != _NULL and part is not ABSENT:
+        pieces += (b',"attributes":', part)
+    if (part := event.origin) != _NULL and part is not ABSENT:
+        pieces += (b',"origin":', part)
+    if (part := event.payload) != _NULL and part is not ABSENT:
+        pieces += (b',"payload":', part)
+    if rest or time is None or event.extra is not ABSENT:
+        pieces.append(_extra(event, time, rest))
     return b"".join(pieces)
 
 
-def _place_usual(event: Event, pieces: list[Raw | bytes]) -> tuple[bytes, ...]:
+def _place_typed(event: Event, pieces: list[Raw | bytes]) -> tuple[bytes, ...]:
     """Place what has a member of its own if it is of the documented type; return what is not."""
     rest: tuple[bytes, ...] = ()
-    namespaces, aim = bytes(event.namespaces), bytes(event.target)
+    namespaces = bytes(event.namespaces)
     if namespaces[:1] == b"[":
         pieces += (b',"namespaces":', namespaces)
     elif namespaces and namespaces != b"null":
         rest += (b'"namespaces":' + namespaces,)
-    if aim[:1] == b'"':
-        pieces += (b',"event_target":', aim)
-    elif aim and aim != b"null":
-        rest += (b'"target":' + aim,)
+    if event.target != _NULL and event.target is not ABSENT:
+        aim = bytes(event.target)
+        if aim[:1] == b'"':
+            pieces += (b',"event_target":', aim)
+        else:
+            rest += (b'"target":' + aim,)
     return rest
+
+
+def _extra(event: Event, time: bytes | None, rest: tuple[bytes, ...]) -> bytes:
+    """Return the members of the event that have no other place in the record."""
+    if time is None:
+        rest += (b'"createdAt":' + quoted(redact_text(event.created_at)).encode(),)
+    if event.extra is not ABSENT:
+        rest += (bytes(event.extra)[1:-1],)
+    return b',"extra":{%b}' % b",".join(rest)
 
 
 def _without_credentials(event: Event, *, of_secret: bool) -> tuple[Event, tuple[str, ...]]:

@@ -19,21 +19,21 @@ from streamer.audit import chain
 SCHEMA: Final = "flatfile.audit/1"
 
 
-def quoted(text: str) -> bytes:
+def quoted(text: str) -> str:
     """Return a string as JSON; a lone surrogate, which UTF-8 cannot hold, stays an escape."""
     try:
-        return orjson.dumps(text)
+        return orjson.dumps(text).decode()
     except TypeError:
-        return json.dumps(text).encode()
+        return json.dumps(text)
 
 
-def entity(**texts: str | None) -> bytes:
+def entity(**texts: str | None) -> str:
     """Return an object of those that are not None."""
     known = {name: text for name, text in texts.items() if text is not None}
     try:
-        return orjson.dumps(known)
+        return orjson.dumps(known).decode()
     except TypeError:
-        return json.dumps(known, separators=(",", ":")).encode()
+        return json.dumps(known, separators=(",", ":"))
 
 
 class EnvironmentRef(msgspec.Struct, frozen=True, gc=False):
@@ -69,21 +69,11 @@ class Restored(msgspec.Struct, frozen=True, gc=False):
     time: str | None = None
     action: str | None = None
     lifecycle: Lifecycle = NOTHING_HAPPENED
-    previous: bytes = b""
-    digest: bytes = b""
+    previous: bytes = msgspec.field(default=b"", name=" previous")
+    digest: bytes = msgspec.field(default=b"", name=" digest")
 
 
-class _Head(msgspec.Struct, frozen=True, gc=False):
-    id: str
-    revision: int
-    sequence: int
-    environment: EnvironmentRef
-    time: str | None = None
-    action: str | None = None
-    lifecycle: Lifecycle = NOTHING_HAPPENED
-
-
-_HEAD: Final = msgspec.json.Decoder(_Head)
+_HEAD: Final = msgspec.json.Decoder(Restored)
 _COPIED: Final = re.compile(
     rb',"(?:namespaces|event_target|context|attributes|origin|payload|extra|payload_omitted'
     rb'|redacted|privacy|integrity)":'
@@ -101,34 +91,28 @@ def restore(record: bytes) -> Restored:
     Raises:
         NoRecordError: It is none, or of another major version.
     """
-    try:
-        sealed = chain.unseal(record)
-    except chain.UnsealedError as error:
-        raise NoRecordError from error
     if not record.startswith(_BEGINNING):
         raise NoRecordError
+    try:
+        previous, digest = chain.hashes(record)
+    except chain.UnsealedError as error:
+        raise NoRecordError from error
+    # What stands between the fixed members and the end need not be read, if the cut is right; if
+    # it is inside a payload, one brace does not close it, and the decoder refuses.
     cut = record.find(b',"context":')
     try:
-        head = _HEAD.decode(record[:cut] + b"}" if cut > 0 else record)
+        restored = _HEAD.decode(record[:cut] + b"}" if cut > 0 else record)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        head = _cut_off(record)
-    return Restored(
-        head.id,
-        head.revision,
-        head.sequence,
-        head.environment,
-        head.time,
-        head.action,
-        head.lifecycle,
-        sealed.previous,
-        sealed.digest,
-    )
+        restored = _cut_off(record)
+    msgspec.structs.force_setattr(restored, "previous", previous)
+    msgspec.structs.force_setattr(restored, "digest", digest)
+    return restored
 
 
 _BEGINNING: Final = b'{"schema":"%b",' % SCHEMA.encode()
 
 
-def _cut_off(record: bytes) -> _Head:
+def _cut_off(record: bytes) -> Restored:
     copied = _COPIED.search(record)
     if copied is None:
         raise NoRecordError
