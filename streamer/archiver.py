@@ -245,7 +245,7 @@ class Archiver:
         names = await self._parts.directory.names_for(drafts, self._environment.id)
         observed = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         sealed, self._link = self._encoder.encode(drafts, names, observed, self._link)
-        return Encoded(drafts, sealed)
+        return Encoded.of(drafts, sealed)
 
     def _offer(self, capture: Capture, encoded: Encoded, held_bytes: int) -> _Pending:
         """Hand a capture to the shard, in as many parts as its size demands."""
@@ -285,7 +285,7 @@ class Archiver:
         status.sequence = pending.encoded.link.sequence
         status.records += len(pending.encoded.sealed)
         status.watermark = pending.capture.position.watermark
-        for reason, size_bytes in pending.encoded.dead_letters():
+        for reason, size_bytes in pending.encoded.dead_letters:
             self._parts.incidents.dead_letter(self._environment.id, reason, size_bytes)
         await self._release(pending.held_bytes)
 
@@ -302,7 +302,7 @@ class Archiver:
             return self._checkpoint(cursor.position, link, cursor.tail(end))
 
         position = cursor.position
-        await self._committer.offer(offer_of(self._key, Encoded([], []), checkpoint))
+        await self._committer.offer(offer_of(self._key, None, checkpoint))
         self._written, self._written_at = position, time.monotonic()
 
     def _checkpoint(self, position: Position, link: Link, tail: int) -> bytes:

@@ -16,7 +16,7 @@ from streamer.kafka.transaction import Outgoing
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from streamer.audit.encoder import Sealed
     from streamer.audit.normalize import Draft
@@ -31,23 +31,37 @@ HEADER_BYTES: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Records of one environment, sealed, beside the drafts that they were made of."""
+    """Records of one environment, sealed.
 
-    drafts: list[Draft]
+    The drafts that they were made of are not kept: a page would otherwise be held twice.
+
+    Attributes:
+        categories: Records by category.
+        dead_letters: Reason and size of each event that became a dead letter.
+    """
+
     sealed: list[Sealed]
+    categories: Counter[str]
+    dead_letters: list[tuple[str, int]]
+
+    @classmethod
+    def of(cls, drafts: list[Draft], sealed: list[Sealed]) -> Encoded:
+        """Take what is needed of the drafts, beside the records that they became."""
+        return cls(
+            sealed,
+            Counter([draft.topic.category for draft in drafts]),
+            [
+                (_reason(draft), sum(len(letter.value) for letter in one.dead_letters))
+                for draft, one in zip(drafts, sealed, strict=True)
+                if one.dead_letters
+            ],
+        )
 
     @property
     def link(self) -> Link:
         """Where the chain stands after the last record."""
         last = self.sealed[-1]
         return Link(last.sequence, unseal(last.value).digest)
-
-    def dead_letters(self) -> Iterator[tuple[str, int]]:
-        """Reason and size of each event that became a dead letter."""
-        for draft, one in zip(self.drafts, self.sealed, strict=True):
-            if one.dead_letters:
-                reason = TOO_LARGE if draft.broken is None else draft.broken.reason
-                yield reason, sum(len(letter.value) for letter in one.dead_letters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,36 +90,44 @@ class Committer(Protocol):
         """Hand over; done once committed, with the offset of the first record."""
 
 
-def offer_of(key: bytes, encoded: Encoded, checkpoint: Callable[[int | None, int], bytes]) -> Offer:
+def offer_of(
+    key: bytes, encoded: Encoded | None, checkpoint: Callable[[int | None, int], bytes]
+) -> Offer:
     """Make an offer of records; of none, if only the checkpoint is to be written."""
+    sealed = [] if encoded is None else encoded.sealed
     return Offer(
         key=key,
-        records=[Outgoing(key, one.value, one.headers) for one in encoded.sealed],
+        records=[Outgoing(key, one.value, one.headers) for one in sealed],
         dead_letters=[
             Outgoing(key, letter.value, letter.headers)
-            for one in encoded.sealed
+            for one in sealed
             for letter in one.dead_letters
         ],
         checkpoint=checkpoint,
-        categories=Counter([draft.topic.category for draft in encoded.drafts]),
-        size_bytes=sum(map(_size, encoded.sealed)),
+        categories=Counter() if encoded is None else encoded.categories,
+        size_bytes=sum(map(_size, sealed)),
     )
 
 
 def split(encoded: Encoded) -> list[Encoded]:
-    """Cut records into parts of about `PART_BYTES`; nearly always there is one."""
-    if sum(map(_size, encoded.sealed)) <= PART_BYTES:
-        return [encoded]
-    parts: list[Encoded] = [Encoded([], [])]
+    """Cut records into parts of about `PART_BYTES`; nearly always there is one.
+
+    What is counted is counted with the last part.
+    """
+    parts: list[list[Sealed]] = [[]]
     size = 0
-    for draft, one in zip(encoded.drafts, encoded.sealed, strict=True):
-        if parts[-1].sealed and size + _size(one) > PART_BYTES:
-            parts.append(Encoded([], []))
+    for one in encoded.sealed:
+        if parts[-1] and size + _size(one) > PART_BYTES:
+            parts.append([])
             size = 0
-        parts[-1].drafts.append(draft)
-        parts[-1].sealed.append(one)
+        parts[-1].append(one)
         size += _size(one)
-    return parts
+    early = [Encoded(part, Counter(), []) for part in parts[:-1]]
+    return [*early, Encoded(parts[-1], encoded.categories, encoded.dead_letters)]
+
+
+def _reason(draft: Draft) -> str:
+    return TOO_LARGE if draft.broken is None else draft.broken.reason
 
 
 def _size(one: Sealed) -> int:
