@@ -211,7 +211,8 @@ def _usage(error: CycloptsError) -> str:
         suggestion = f' Did you mean "{close[0]}"?' if close else ""
         sentence = f'There is no command "{tokens[0]}".{suggestion}'
     else:
-        sentence = " ".join(str(error).split()).rstrip(".") + "."
+        sentence = " ".join(str(error).split())
+        sentence += "" if sentence.endswith((".", "?")) else "."
     chain = " ".join(error.command_chain or ())
     return f"{sentence} See `streamer {f'{chain} ' if chain else ''}--help`."
 

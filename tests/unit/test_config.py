@@ -1,0 +1,190 @@
+"""Reading settings: the environment wins, what is unknown is refused, no value is quoted."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from streamer.config import SECRET_FIELDS, Settings, load_settings
+from streamer.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PLANTED = "PLANTED-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("STREAMER_")]:
+        monkeypatch.delenv(name)
+
+
+def _problem(config: Path | None = None) -> SettingsError:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(config)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("variables", "where", "what"),
+    [
+        (
+            {"STREAMER_KAFFKA__GROUP": PLANTED},
+            "STREAMER_KAFFKA__GROUP",
+            "there is no section 'kaffka'",
+        ),
+        ({"STREAMER_KAFKA__GRUOP": PLANTED}, "STREAMER_KAFKA__GRUOP", "there is no such setting"),
+        ({"STREAMER_KAFKA": PLANTED}, "STREAMER_<SECTION>", "JSON object"),
+        ({"STREAMER_KAFKA": f'["{PLANTED}"]'}, "STREAMER_KAFKA", "settings by name"),
+        (
+            {
+                "STREAMER_FLATFILE__TOKEN": PLANTED,
+                "STREAMER_FLATFILE__CLIENT_ID": "x",
+                "STREAMER_FLATFILE__SECRET": PLANTED,
+            },
+            "STREAMER_FLATFILE",
+            "not both",
+        ),
+        ({"STREAMER_FLATFILE__SECRET": PLANTED}, "STREAMER_FLATFILE", "belong together"),
+        (
+            {"STREAMER_FLATFILE__API_URL": f"http://{PLANTED}.example.com"},
+            "STREAMER_FLATFILE",
+            "https",
+        ),
+        (
+            {"STREAMER_FLATFILE__API_URL": f"https://u:{PLANTED}@example.com"},
+            "STREAMER_FLATFILE",
+            "must not carry credentials",
+        ),
+        ({"STREAMER_FLATFILE__API_URL": f"ftp://{PLANTED}"}, "STREAMER_FLATFILE", "https URL"),
+        ({"STREAMER_CAPTURE__INTERVAL": PLANTED}, "STREAMER_CAPTURE__INTERVAL", "number"),
+        ({"STREAMER_CAPTURE__INTERVAL": "nan"}, "STREAMER_CAPTURE__INTERVAL", "finite"),
+        ({"STREAMER_CAPTURE__INTERVAL": "inf"}, "STREAMER_CAPTURE__INTERVAL", "finite"),
+        ({"STREAMER_CAPTURE__START": "2026-01-31"}, "STREAMER_CAPTURE__START", "needs its zone"),
+        ({"STREAMER_CAPTURE__START": PLANTED}, "STREAMER_CAPTURE__START", "earliest, now"),
+        (
+            {"STREAMER_KAFKA__SECURITY_PROTOCOL": "SASL_SSL"},
+            "STREAMER_KAFKA",
+            "needs sasl_username and sasl_password",
+        ),
+        (
+            {
+                "STREAMER_FLATFILE__SECRET": PLANTED,
+                "STREAMER_FLATFILE__SECRET_FILE": "/run/secrets/x",
+                "STREAMER_FLATFILE__CLIENT_ID": "x",
+            },
+            "STREAMER_FLATFILE__SECRET_FILE",
+            "is set as well",
+        ),
+        (
+            {
+                "STREAMER_FLATFILE__SECRET_FILE": "/nowhere/secret",
+                "STREAMER_FLATFILE__CLIENT_ID": "x",
+            },
+            "STREAMER_FLATFILE__SECRET_FILE",
+            "cannot read /nowhere/secret",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_named_and_its_value_is_not_quoted(
+    variables: dict[str, str], where: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the variable and what is wrong, exits 2, and holds no value."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    error = _problem()
+    assert error.where == where
+    assert what in error.what
+    assert error.exit_code == 2
+    assert PLANTED not in str(error)
+    assert PLANTED.lower() not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what"),
+    [
+        (f"[kaffka]\ngroup = '{PLANTED}'\n", "{file}, kaffka", "there is no such setting"),
+        (f"[kafka]\ngruop = '{PLANTED}'\n", "{file}, kafka.gruop", "there is no such setting"),
+        (f"kafka = '{PLANTED}'\n", "{file}, kafka", "settings by name"),
+        (
+            f"[flatfile]\ntoken = '{PLANTED}'\nclient_id = 'x'\n",
+            "{file}, flatfile",
+            "not both",
+        ),
+        ("[kafka\n", "{file}", "is not TOML"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named_by_its_place_in_the_file(
+    text: str, where: str, what: str, tmp_path: Path
+) -> None:
+    """What is wrong in a file is named as section and field of that file, without its value."""
+    file = tmp_path / "streamer.toml"
+    file.write_text(text)
+    error = _problem(file)
+    assert error.where == where.format(file=file)
+    assert what in error.what
+    assert PLANTED not in str(error)
+
+
+def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    """A mistyped --config does not silently mean: defaults."""
+    error = _problem(tmp_path / "missing.toml")
+    assert error.exit_code == 2
+    assert "missing.toml" in error.where
+
+
+def test_the_environment_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable replaces the file's value of its field, and leaves the other fields."""
+    file = tmp_path / "streamer.toml"
+    file.write_text('[kafka]\ntopic_prefix = "file"\npartitions = 3\n')
+    monkeypatch.setenv("STREAMER_KAFKA__TOPIC_PREFIX", "variable")
+    settings = load_settings(file)
+    assert settings.kafka.topic_prefix == "variable"
+    assert settings.kafka.partitions == 3
+
+
+@pytest.mark.parametrize("text", ["a:1,b:2", " a:1 , b:2 ,", '["a:1", "b:2"]'])
+def test_lists_are_comma_separated_or_json(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both forms of a list in the environment mean the same."""
+    monkeypatch.setenv("STREAMER_KAFKA__BOOTSTRAP_SERVERS", text)
+    assert load_settings().kafka.bootstrap_servers == ("a:1", "b:2")
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+def test_a_secret_may_be_in_a_file(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file's text less its last newline is the secret."""
+    file = tmp_path / "secret"
+    file.write_text(PLANTED + ending, newline="")
+    monkeypatch.setenv("STREAMER_FLATFILE__CLIENT_ID", "x")
+    monkeypatch.setenv("STREAMER_FLATFILE__SECRET_FILE", str(file))
+    secret = load_settings().flatfile.secret
+    assert secret is not None
+    assert secret.get_secret_value() == PLANTED
+
+
+def test_no_secret_is_in_any_form_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither repr nor str nor JSON of the settings holds a secret's value."""
+    monkeypatch.setenv("STREAMER_FLATFILE__TOKEN", PLANTED)
+    monkeypatch.setenv("STREAMER_KAFKA__SASL_PASSWORD", PLANTED)
+    settings = load_settings()
+    dumped = json.dumps(settings.model_dump(mode="json"))
+    for text in (repr(settings), str(settings), dumped, repr(settings.flatfile)):
+        assert PLANTED not in text
+
+
+def test_every_setting_is_documented_and_every_secret_is_known() -> None:
+    """Each field has a description of a sentence, and each SecretStr stands in SECRET_FIELDS."""
+    for section, info in Settings.model_fields.items():
+        fields = info.annotation.model_fields  # type: ignore[union-attr]
+        for name, field in fields.items():
+            assert len(field.description or "") > 15, f"{section}.{name}"
+            is_secret = "SecretStr" in str(field.annotation)
+            assert is_secret == (name in SECRET_FIELDS.get(section, ())), f"{section}.{name}"
