@@ -39,6 +39,7 @@ class _Frame(msgspec.Struct):
 
 _ELEMENTS: Final = msgspec.json.Decoder(_Elements)
 _FRAME: Final = msgspec.json.Decoder(_Frame)
+_REFUSALS: Final = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 
 def is_utf8(text: bytes) -> bool:
@@ -58,10 +59,10 @@ def elements_of(body: bytes) -> Iterator[bytes]:
     Raises:
         FlatfileAnswerError: The body as a whole is not `{"data": […]}`, or is cut off: ask again.
     """
-    if len(body) <= LARGE_BODY_BYTES and is_utf8(body):
+    if len(body) <= LARGE_BODY_BYTES:
         try:
             return map(bytes, _ELEMENTS.decode(body).data)
-        except (msgspec.MsgspecError, RecursionError):
+        except _REFUSALS:
             pass  # It is an element that is refused, or there are none: cutting tells.
     try:
         return (body[begin:end] for begin, end in _cut(body))
@@ -79,7 +80,7 @@ def data_of(body: bytes) -> bytes:
     """
     try:
         return bytes(_FRAME.decode(body).data)
-    except (msgspec.MsgspecError, RecursionError):
+    except _REFUSALS:
         pass  # Perhaps it is only what is in `data` that is refused.
     try:
         members = list(splitter.members(body))

@@ -97,6 +97,14 @@ def test_unknown_member_is_kept_as_sent_by_the_faster_way_too() -> None:
     assert bytes(row.extra) == b'{"fresh":{"b":[1,2]},"other":null}'
 
 
+def test_member_that_has_the_name_of_our_own_is_no_way_in() -> None:
+    """A hostile event cannot write `extra` itself: its member is one more that we do not know."""
+    element = plain(1)[:-1] + b'," extra":{"forged":1}}'
+    (row,) = parse_page(page_of(element), None).rows
+    assert isinstance(row, Event)
+    assert bytes(row.extra) == b'{" extra":{"forged":1}}'
+
+
 @pytest.mark.parametrize(
     "element",
     [
@@ -183,6 +191,7 @@ def test_page_tells_the_servers_time_and_its_size() -> None:
         b'{"data":[1],"x":[,2]}',
         b'{"data":[}',
         b'{"data":[{]}]}',
+        page_of(b'{"a":[}', plain(1), b'{"b":]}'),
         b'{"data" []}',
         b'{"meta":{"data":[]}}',
         b"\xef\xbb\xbf" + page_of(plain(1)),
