@@ -7,13 +7,11 @@ trace. Credentials go before anything is split: half a credential is no longer r
 
 from __future__ import annotations
 
-from binascii import hexlify
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
+import orjson
 
-from streamer.audit import fragments
 from streamer.audit.cloudevents import text
 from streamer.audit.record import quoted
 from streamer.audit.redaction import redact_event
@@ -22,6 +20,7 @@ from streamer.flatfile.models import Event
 if TYPE_CHECKING:
     from streamer.audit.cloudevents import Header
     from streamer.audit.normalize import Draft
+    from streamer.audit.privacy import Privacy
 
 TOO_LARGE: Final = "too_large"
 """Reason of a dead letter that could be read; the others are `BrokenEvent.reason`."""
@@ -46,6 +45,7 @@ class Omission(NamedTuple):
     draft: Draft
     raw: bytes
     reason: str
+    digest: tuple[str, str] | None
 
     def letters(
         self, *, environment_id: str, sequence: int, observed: str, max_record_bytes: int
@@ -60,48 +60,62 @@ class Omission(NamedTuple):
             ("revision", b"%d" % self.draft.revision),
             ("sequence", b"%d" % sequence),
             ("observed", text(observed)),
-            ("sha256", hexlify(sha256(self.raw).digest())),
             ("parts", b"%d" % len(parts)),
         ]
+        if self.digest:
+            name, value = self.digest
+            headers.append((name, text(value)))
         return tuple(
             DeadLetter(part, [*headers, ("part", b"%d" % number)])
             for number, part in enumerate(parts, start=1)
         )
 
 
-def omit(draft: Draft) -> Omission:
+def omit(draft: Draft, privacy: Privacy) -> Omission:
     """Make a stub of a draft that cannot be published as it is.
 
     The stub says what could be read, and is small whatever the event holds.
+
+    Args:
+        draft: Without its personal data, if it could be read.
+        privacy: How personal data is published.
     """
     event = draft.event
     if draft.broken is not None:
-        raw, redacted = redact_event(draft.broken.raw)
+        redacted = redact_event(draft.broken.raw)
+        private = privacy.part(redacted.text, "")
+        raw, paths, replaced = private.text, redacted.paths, private.paths
         reason = draft.broken.reason
+        event_id = draft.broken.id or privacy.stub_id(draft.broken.raw)
     else:
-        raw, redacted = _element(event), draft.redacted
+        raw, paths, replaced = _element(event), draft.redacted, draft.replaced
         reason = TOO_LARGE
-    copied = b',"payload_omitted":{"reason":%b,"bytes":%d,"sha256":"%b"}' % (
-        quoted(reason).encode(),
-        len(raw),
-        hexlify(sha256(raw).digest()),
-    )
+        event_id = event.id
+    digest = privacy.digest(raw)
+    shown = {"reason": reason, "bytes": len(raw), **dict([digest] if digest else [])}
+    copied = b',"payload_omitted":' + orjson.dumps(shown)
     context = bytes(event.context)
     if context and len(context) <= _CONTEXT_IN_STUB_BYTES:
         copied = b',"context":%b%b' % (context, copied)
+    plain = privacy.plain
     small = Event(
-        id=event.id,
-        topic=fragments.plain(event.topic) or "",
+        id=event_id,
+        topic=plain(event.topic) or "",
         created_at=event.created_at if draft.time else "",
-        domain=fragments.plain(event.domain),
-        deleted_at=fragments.plain(event.deleted_at),
-        acknowledged_at=fragments.plain(event.acknowledged_at),
-        acknowledged_by=fragments.plain(event.acknowledged_by),
+        domain=plain(event.domain),
+        deleted_at=plain(event.deleted_at),
+        acknowledged_at=plain(event.acknowledged_at),
+        acknowledged_by=plain(event.acknowledged_by),
     )
     stub = msgspec.structs.replace(
-        draft, event=small, copied=copied, redacted=redacted[:_PATHS_IN_STUB], is_stub=True
+        draft,
+        event=small,
+        copied=copied,
+        redacted=paths[:_PATHS_IN_STUB],
+        replaced=tuple(path.removeprefix(".") for path in replaced[:_PATHS_IN_STUB]),
+        is_stub=True,
     )
-    return Omission(stub, raw, reason)
+    return Omission(stub, raw, reason, digest)
 
 
 def _element(event: Event) -> bytes:

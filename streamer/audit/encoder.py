@@ -7,7 +7,7 @@ with the next, so that a capture can be encoded again after a commit that failed
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -17,6 +17,8 @@ from streamer.audit.cloudevents import Header
 from streamer.audit.deadletter import DeadLetter
 from streamer.audit.fragments import Kept, Piece
 from streamer.audit.names import Named
+from streamer.audit.normalize import without_personal_data
+from streamer.audit.privacy import CLEAR
 from streamer.audit.record import SCHEMA, entity, quoted
 
 if TYPE_CHECKING:
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
     from streamer.audit.catalog import Topic
     from streamer.audit.names import Names
     from streamer.audit.normalize import Draft
+    from streamer.audit.privacy import Privacy
     from streamer.audit.targets import Target
-    from streamer.flatfile.models import Environment, Event
+    from streamer.flatfile.models import Environment
 
 _START: Final = f'{{"schema":"{SCHEMA}","id":'
 _USUAL_TIME_BYTES: Final = len("2026-01-01T00:00:00.000Z")
@@ -48,6 +51,14 @@ class Sealed(msgspec.Struct, frozen=True, gc=False):
     dead_letters: tuple[DeadLetter, ...] = ()
 
 
+class _Batch(NamedTuple):
+    """What the records of one call have in common."""
+
+    names: Names
+    observed_text: str
+    headers: tuple[Header, ...]
+
+
 class Encoder:
     """Writes the records of one environment.
 
@@ -55,17 +66,24 @@ class Encoder:
         environment: Make a new encoder when it was renamed.
         account_id: None as long as it is unknown.
         max_record_bytes: What the broker takes; a larger event becomes a dead letter and a stub.
+        privacy: How personal data is published.
     """
 
     def __init__(
-        self, environment: Environment, account_id: str | None, *, max_record_bytes: int
+        self,
+        environment: Environment,
+        account_id: str | None,
+        *,
+        max_record_bytes: int,
+        privacy: Privacy = CLEAR,
     ) -> None:
+        self._privacy = privacy
         self.environment = environment
         self._max_record_bytes = max_record_bytes
         self._max_body_bytes = max_record_bytes - deadletter.HEADROOM_BYTES
         self._own = Named(environment.id, environment.name or None)
         account = f',"account":{entity(id=account_id)}' if account_id else ""
-        where = entity(id=environment.id, name=fragments.plain(self._own.name))[:-1]
+        where = entity(id=environment.id, name=privacy.plain(self._own.name))[:-1]
         production = "true" if environment.is_prod else "false"
         self._where = f'{account},"environment":{where},"production":{production}}}'
         self._headers = cloudevents.constant_headers(environment.id)
@@ -97,61 +115,56 @@ class Encoder:
             The records, and where the chain stands behind the last of them.
         """
         sequence, head = link
-        observed_text = f',"observed":"{observed}"'
-        constant = (*self._headers, ("ce_recordedtime", observed.encode()))
+        recorded = ("ce_recordedtime", observed.encode())
+        batch = _Batch(names, f',"observed":"{observed}"', (*self._headers, recorded))
         sealed: list[Sealed] = []
         for draft in drafts:
             sequence += 1
             letters: tuple[DeadLetter, ...] = ()
+            shown = draft
+            if not self._privacy.is_clear:
+                shown = without_personal_data(draft, names, self._privacy)
+            body: bytes | None = None
+            headers: list[Header] = []
             if draft.broken is None and draft.event.id not in refused:
-                body, headers = self._body(draft, names, sequence, observed_text, constant)
-            else:
-                body, headers = b"", []
-            if not body or len(body) > self._max_body_bytes:
-                omission = deadletter.omit(draft)
-                letters = omission.letters(
-                    environment_id=self.environment.id,
-                    sequence=sequence,
-                    observed=observed,
-                    max_record_bytes=self._max_record_bytes,
-                )
-                stub = omission.draft
-                body, headers = self._body(stub, names, sequence, observed_text, constant)
+                body, headers = self._body(shown, sequence, batch)
+            if body is None or len(body) > self._max_body_bytes:
+                shown, letters = self._omit(shown, sequence, observed)
+                body, headers = self._body(shown, sequence, batch)
             digest = sha256(head + body).digest()
             value = seal(head, digest, body)
-            sealed.append(Sealed(draft.event.id, draft.revision, sequence, value, headers, letters))
+            sealed.append(Sealed(shown.event.id, draft.revision, sequence, value, headers, letters))
             head = digest
         return sealed, Link(sequence, head)
 
-    def _body(
-        self,
-        draft: Draft,
-        names: Names,
-        sequence: int,
-        observed: str,
-        constant: tuple[Header, ...],
-    ) -> tuple[bytes, list[Header]]:
+    def _omit(
+        self, draft: Draft, sequence: int, observed: str
+    ) -> tuple[Draft, tuple[DeadLetter, ...]]:
+        omission = deadletter.omit(draft, self._privacy)
+        letters = omission.letters(
+            environment_id=self.environment.id,
+            sequence=sequence,
+            observed=observed,
+            max_record_bytes=self._max_record_bytes,
+        )
+        return omission.draft, letters
+
+    def _body(self, draft: Draft, sequence: int, batch: _Batch) -> tuple[bytes, list[Header]]:
         """Return a record without its seal, and its headers."""
-        event, revision, target = draft.event, draft.revision, draft.target
+        event, revision, names = draft.event, draft.revision, batch.names
         action = self._actions.get(draft.topic)
-        if action is None or revision != 1 or target.has_failed or draft.is_stub:
+        if action is None or revision != 1 or draft.target.has_failed or draft.is_stub:
             action = self._action(draft)
         actor_id = draft.actor_id
         named = names.get(actor_id) if actor_id else None
         actor = self._actors.get(actor_id)
         if actor is None or actor.named is not named or draft.broken is not None:
             actor = self._actor(draft, named)
-        if target.looked_up:
-            target, named = self._known(target, names)
-        else:
-            named = None
-        aim = self._targets.get(target.id)
-        if aim is None or aim.named is not named or aim.target != target:
-            aim = self._targets.keep(target.id, fragments.target_piece(target, named))
+        aim = self._aim(draft, names)
         event_id = event.id.encode("utf-8", "replace")
         shown_id = f'"{event.id}"' if event_id.replace(b"_", b"").isalnum() else quoted(event.id)
         headers = [
-            *constant,
+            *batch.headers,
             *action.headers,
             *actor.headers,
             *aim.headers,
@@ -161,13 +174,16 @@ class Encoder:
         changed = event.deleted_at or event.acknowledged_at or event.acknowledged_by
         head = (
             f'{_START}{shown_id},"revision":{revision},"sequence":{sequence}'
-            f"{self._when(draft, headers)}{observed}{action.text}{actor.text}{aim.text}"
-            f"{self._where}{self._space(draft.space_id, names)}{self._domain(event.domain)}"
-            f"{_lifecycle(event) if changed else ''}"
+            f"{self._when(draft, headers)}{batch.observed_text}{action.text}{actor.text}{aim.text}"
+            f"{self._where}{self._space(draft, names)}{self._domain(event.domain)}"
+            f"{fragments.lifecycle(event, self._privacy) if changed else ''}"
         ).encode()
+        body = head + draft.copied
         if draft.redacted:
-            return b"".join((head, draft.copied, fragments.redacted(draft.redacted))), headers
-        return head + draft.copied, headers
+            body += fragments.redacted(draft.redacted)
+        if not self._privacy.is_clear:
+            body += fragments.policy(self._privacy, draft.replaced)
+        return body, headers
 
     def _when(self, draft: Draft, headers: list[Header]) -> str:
         """Return the record's time, and add the headers that only some records have."""
@@ -199,22 +215,42 @@ class Encoder:
     def _actor(self, draft: Draft, named: Named | None) -> Piece:
         if draft.broken is not None:
             return fragments.UNREAD_ACTOR
-        return self._actors.keep(draft.actor_id, fragments.actor_piece(draft.actor_id, named))
+        return self._actors.keep(
+            draft.actor_id, fragments.actor_piece(draft.actor_id, named, self._privacy)
+        )
 
-    def _space(self, space_id: str | None, names: Names) -> str:
+    def _space(self, draft: Draft, names: Names) -> str:
+        space_id = draft.space_id
         if not space_id:
             return ""
         named = names.get(space_id)
+        if draft.people:
+            return fragments.space_piece(space_id, named, self._privacy, draft.people).text
         piece = self._spaces.get(space_id)
         if piece is None or piece.named is not named:
-            piece = self._spaces.keep(space_id, fragments.space_piece(space_id, named))
+            piece = self._spaces.keep(
+                space_id, fragments.space_piece(space_id, named, self._privacy)
+            )
         return piece.text
+
+    def _aim(self, draft: Draft, names: Names) -> Piece:
+        target, named = draft.target, None
+        if target.looked_up:
+            target, named = self._known(target, names)
+        if draft.people:
+            return fragments.target_piece(target, named, self._privacy, draft.people)
+        piece = self._targets.get(target.id)
+        if piece is None or piece.named is not named or piece.target != target:
+            piece = self._targets.keep(
+                target.id, fragments.target_piece(target, named, self._privacy)
+            )
+        return piece
 
     def _domain(self, domain: str | None) -> str:
         if not domain:
             return ""
         return self._domains.get(domain) or self._domains.keep(
-            domain, f',"domain":{quoted(fragments.plain(domain) or "")}'
+            domain, f',"domain":{quoted(self._privacy.plain(domain) or "")}'
         )
 
     def _known(self, target: Target, names: Names) -> tuple[Target, Named | None]:
@@ -223,11 +259,3 @@ class Encoder:
         if target.id is None or target.id == self._own.id:
             return msgspec.structs.replace(target, id=self._own.id), self._own
         return target, None
-
-
-def _lifecycle(event: Event) -> str:
-    return ',"lifecycle":' + entity(
-        deletedAt=fragments.plain(event.deleted_at),
-        acknowledgedAt=fragments.plain(event.acknowledged_at),
-        acknowledgedBy=fragments.plain(event.acknowledged_by),
-    )

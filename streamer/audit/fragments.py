@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from streamer.audit.catalog import Topic
     from streamer.audit.cloudevents import Header
     from streamer.audit.names import Named
+    from streamer.audit.privacy import Privacy
     from streamer.audit.targets import Target
+    from streamer.flatfile.models import Event
 
 _KEPT: Final = 4096
-_LONGEST_TEXT: Final = 256
+
+PERSONS: Final = frozenset(("guest", "user"))
+"""Targets that are people."""
 
 K = TypeVar("K", bound="Hashable")
 V = TypeVar("V")
@@ -55,14 +59,6 @@ def redacted(paths: tuple[str, ...]) -> bytes:
     return b',"redacted":' + orjson.dumps(paths)
 
 
-def plain(text: str | None) -> str | None:
-    """Return a text from elsewhere as it may be published: bounded, no credential in it."""
-    if text is None:
-        return None
-    text = redact_text(text)
-    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
-
-
 def action_piece(topic: Topic, *, outcome: str, severity: str) -> Piece:
     """Return what was done; a stub's topic may be unknown, and is then left out."""
     name = redact_text(topic.name)
@@ -76,22 +72,25 @@ def action_piece(topic: Topic, *, outcome: str, severity: str) -> Piece:
     return Piece("," + text[1:-1], (cloudevents.type_header(name),))
 
 
-def actor_piece(actor_id: str | None, named: Named | None) -> Piece:
+def actor_piece(actor_id: str | None, named: Named | None, privacy: Privacy) -> Piece:
     """Return who acted."""
+    plain = privacy.plain
+    person = privacy.person(named)
     kind = actor_type(actor_id)
     shown = plain(actor_id) or None
+    email = redact_text(person.email) if person and person.email else None
     if kind not in NAMED_TYPES:
         text = entity(type=kind, id=shown, resolution="not_applicable")
-    elif named is None:
+    elif person is None:
         text = entity(type=kind, id=shown, resolution="unresolved")
     else:
         text = entity(
             type=kind,
             id=shown,
-            name=plain(named.name),
-            email=plain(named.email),
-            resolution=named.resolution,
-            as_of=named.as_of,
+            name=plain(person.name),
+            email=email,
+            resolution=person.resolution,
+            as_of=person.as_of,
         )
     return Piece(',"actor":' + text, cloudevents.actor_headers(kind, shown), named)
 
@@ -103,18 +102,38 @@ UNREAD_ACTOR: Final = Piece(
 """Of an event that could not be read: it may well have had an actor."""
 
 
-def space_piece(space_id: str, named: Named | None) -> Piece:
+def space_piece(
+    space_id: str, named: Named | None, privacy: Privacy, people: tuple[str, ...] = ()
+) -> Piece:
     """Return where it happened."""
-    name = plain(named.name) if named else None
-    return Piece(',"space":' + entity(id=plain(space_id), name=name), (), named)
+    name = privacy.plain(named.name, people) if named else None
+    return Piece(',"space":' + entity(id=privacy.plain(space_id), name=name), (), named)
 
 
-def target_piece(target: Target, named: Named | None) -> Piece:
+def target_piece(
+    target: Target, named: Named | None, privacy: Privacy, people: tuple[str, ...] = ()
+) -> Piece:
     """Return what was acted on; nothing is left of it if neither id nor name is known."""
-    shown = plain(target.id) or None
-    name = plain(named.name) if named and named.name else plain(target.name)
+    shown = privacy.plain(target.id) or None
+    known = privacy.person(named) if target.type in PERSONS else named
+    name = privacy.plain(known.name if known and known.name else target.name, people)
     if shown is None and name is None:
         return Piece("", (), named, target)
     text = ',"target":' + entity(type=redact_text(target.type), id=shown, name=name)
     headers = (("ce_subject", cloudevents.text(shown)),) if shown else ()
     return Piece(text, headers, named, target)
+
+
+def lifecycle(event: Event, privacy: Privacy) -> str:
+    """Return what happened to the event itself."""
+    return ',"lifecycle":' + entity(
+        deletedAt=privacy.plain(event.deleted_at),
+        acknowledgedAt=privacy.plain(event.acknowledged_at),
+        acknowledgedBy=privacy.plain(event.acknowledged_by),
+    )
+
+
+def policy(privacy: Privacy, paths: tuple[str, ...]) -> bytes:
+    """Return the record's member that says which policy made it what it is."""
+    said = {"policy": privacy.policy, "key_id": privacy.key_id, "replaced": paths}
+    return b',"privacy":' + orjson.dumps({name: value for name, value in said.items() if value})

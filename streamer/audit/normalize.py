@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from streamer.audit import credentials, members
+from streamer.audit.actors import actor_type
 from streamer.audit.catalog import Topic, describe
 from streamer.audit.cloudevents import instant
 from streamer.audit.identity import LONGEST_ID, identity
@@ -22,6 +23,8 @@ from streamer.audit.targets import Target, target
 from streamer.flatfile.models import ABSENT, BrokenEvent, Event
 
 if TYPE_CHECKING:
+    from streamer.audit.names import Names
+    from streamer.audit.privacy import Privacy
     from streamer.flatfile.models import Row
 
 _NULL: Final = Raw(b"null")
@@ -44,6 +47,8 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
         time: `createdAt` in UTC with `Z`; None where it is no date-time.
         copied: The members of the record that are copied as sent, with names and leading commas.
         redacted: The paths of what was taken out of them.
+        replaced: The paths of the personal data that was taken out of them.
+        people: Full names that are to occur nowhere in the record.
         broken: The element, where it has no typed view; the event then holds what could be read.
         is_stub: Whether the record only stands for a dead letter.
     """
@@ -59,6 +64,8 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     cause_id: str | None
     copied: bytes
     redacted: tuple[str, ...]
+    replaced: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
     broken: BrokenEvent | None = None
     is_stub: bool = False
 
@@ -99,6 +106,36 @@ def read(row: Row, revision: int = 1) -> Draft:
         copied,
         redacted,
     )
+
+
+def without_personal_data(draft: Draft, names: Names, privacy: Privacy) -> Draft:
+    """Take out of a draft what the policy does not let out.
+
+    Names are known as far as they were looked up: the actor's, and the target's if it is a person.
+    """
+    known = [names.get(one) for one in (draft.actor_id, draft.target.id) if one]
+    people = tuple(one.name for one in known if one and one.name and _is_person(one.id))
+    changed: dict[str, Raw] = {}
+    paths: list[str] = []
+    for field, path in _PARTS.items():
+        cleaned = privacy.part(bytes(getattr(draft.event, field)), path, people)
+        if cleaned.paths:
+            changed[field] = Raw(cleaned.text)
+            paths += cleaned.paths
+    event = msgspec.structs.replace(draft.event, **changed)
+    if draft.time is None:
+        event = msgspec.structs.replace(event, created_at=privacy.plain(event.created_at) or "")
+    return msgspec.structs.replace(
+        draft,
+        event=event,
+        copied=draft.copied if draft.broken else _copied(event, draft.time),
+        replaced=tuple(paths),
+        people=people,
+    )
+
+
+def _is_person(id_: str) -> bool:
+    return actor_type(id_) in ("user", "guest")
 
 
 def _read_broken(row: BrokenEvent, revision: int) -> Draft:

@@ -8,22 +8,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from streamer.audit import credentials
-from streamer.audit.layers import Layer
-from streamer.audit.scanner import Found, Scanner
+from streamer.audit.credentials import CredentialRules
+from streamer.audit.layers import unescaped
+from streamer.audit.scanner import Scanner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_USUAL: Final = Scanner()
-_OF_SECRETS: Final = Scanner(value_is_secret=True)
-_WHOLE_EVENTS: Final = Scanner(cut_keys=frozenset(("callbackurl", "dataurl")))
-_WHOLE_SECRET_EVENTS: Final = Scanner(
-    value_is_secret=True, cut_keys=frozenset(("callbackurl", "dataurl"))
-)
+    from streamer.audit.scanner import Found
+
+_SIGNED_URLS: Final = frozenset(("callbackurl", "dataurl"))
+_USUAL: Final = Scanner(CredentialRules())
+_OF_SECRETS: Final = Scanner(CredentialRules(value_is_secret=True))
+_WHOLE: Final = Scanner(CredentialRules(cut_keys=_SIGNED_URLS))
+_WHOLE_OF_SECRETS: Final = Scanner(CredentialRules(value_is_secret=True, cut_keys=_SIGNED_URLS))
 
 
 class Redacted(NamedTuple):
-    """A text without its credentials, and the paths of what was taken out."""
+    """A text without what must not be published, and the paths of what was taken out."""
 
     text: bytes
     paths: tuple[str, ...]
@@ -37,34 +39,45 @@ def redact(text: bytes, path: str, *, of_secret: bool = False) -> Redacted:
         path: What the part is called, such as `payload`.
         of_secret: Whether the event is one of `secret:*`, where a `value` is a credential.
     """
-    return _replaced(text, (_OF_SECRETS if of_secret else _USUAL).find(text, path))
+    return replaced(text, (_OF_SECRETS if of_secret else _USUAL).find(text, path))
 
 
 def redact_event(raw: bytes) -> Redacted:
     """Take the credentials out of a whole event, which need not be JSON, and its signed URLs."""
-    scanner = _WHOLE_SECRET_EVENTS if b"secret" in raw.lower() else _WHOLE_EVENTS
+    scanner = _WHOLE_OF_SECRETS if b"secret" in raw.lower() else _WHOLE
     found = scanner.find(raw, "")
-    return _replaced(raw, [one._replace(path=one.path.removeprefix(".")) for one in found])
+    return replaced(raw, [one._replace(path=one.path.removeprefix(".")) for one in found])
 
 
 def redact_text(text: str) -> str:
     """Take the credentials out of a plain text, such as a name."""
     sent = text.encode("utf-8", "surrogatepass")
-    if not credentials.suspect(sent):
-        return text
+    return replaced_text(text, _USUAL) if credentials.suspect(sent) else text
+
+
+def replaced_text(text: str, scanner: Scanner) -> str:
+    """Apply a scanner to a plain text."""
+    sent = text.encode("utf-8", "surrogatepass")
     quoted = b'"%b"' % sent.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    return Layer("string", None, redact(quoted, "").text[1:-1], 0).text.decode("utf-8", "replace")
+    kept = replaced(quoted, scanner.find(quoted, "")).text[1:-1]
+    return unescaped(kept).decode("utf-8", "surrogatepass")
 
 
-def _replaced(text: bytes, found: Iterable[Found]) -> Redacted:
+def replaced(text: bytes, found: Iterable[Found]) -> Redacted:
+    """Put the marks where what was found stands."""
     pieces: list[bytes] = []
     paths: dict[str, None] = {}
     end = 0
     for one in found:
         pieces += (text[end : one.start], one.mark)
-        paths[one.path] = None
+        paths[redact_path(one.path)] = None
         end = one.end
     if not pieces:
         return Redacted(text, ())
     pieces.append(text[end:])
     return Redacted(b"".join(pieces), tuple(paths))
+
+
+def redact_path(path: str) -> str:
+    """Return a path as it may be published: a key may itself be, or hold, a credential."""
+    return redact_text(path)
