@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from streamer.capture.cursor import Cursor
     from streamer.capture.environments import Environments
     from streamer.capture.position import Capture, Position
+    from streamer.capture.scout import Scout
     from streamer.config import Settings
     from streamer.enrichment.directory import Directory
     from streamer.flatfile.client import FlatfileClient
@@ -89,6 +90,7 @@ class Parts:
     client: FlatfileClient
     directory: Directory
     environments: Environments
+    scout: Scout
     buffer: Buffer
     profile: ServerProfile
     topics: Topics
@@ -151,6 +153,7 @@ class Archiver:
     async def run(self) -> None:
         """Archive, for ever. Ends by being cancelled, which is safe at any moment."""
         self._parts.board.environments[self._environment.id] = self._status
+        self._parts.scout.listen(self._environment.id, self.wake)
         try:
             if not self._known:
                 await self._write_checkpoint()
@@ -159,6 +162,7 @@ class Archiver:
                 await self._look_once()
                 await self._keep_checkpoint()
         finally:
+            self._parts.scout.unlisten(self._environment.id, self.wake)
             await self._release(self._held_bytes)
 
     async def _wait(self, wait_s: float) -> None:

@@ -20,6 +20,7 @@ import structlog
 from streamer.archiver import Archiver, Parts
 from streamer.capture.buffer import Buffer
 from streamer.capture.environments import Environments
+from streamer.capture.scout import Scout
 from streamer.enrichment.directory import Directory
 from streamer.errors import FlatfileUnavailableError, StreamerError
 from streamer.flatfile.client import FlatfileClient
@@ -124,6 +125,12 @@ class Daemon:
                 client, wait_s=settings.enrichment.wait, on_lookup=self._incidents.lookup
             )
             await stack.enter_async_context(directory)
+            scout = Scout(
+                client.events_page,
+                interval_s=settings.capture.interval,
+                page_size=settings.capture.page_size,
+                unknown=environments.glimpse,
+            )
             profile = ServerProfile(settings.capture.page_size)
             account_id = environments.account_id or ""
             parts = Parts(
@@ -131,6 +138,7 @@ class Daemon:
                 client=client,
                 directory=directory,
                 environments=environments,
+                scout=scout,
                 buffer=Buffer(settings.capture.buffer_bytes),
                 profile=profile,
                 topics=checked,
@@ -151,24 +159,27 @@ class Daemon:
                 board=self.board,
                 incidents=self._incidents,
             )
-            await self._work(around, connection, stop)
+            await self._work(around, scout, connection, stop)
 
     async def _work(
-        self, around: Surroundings, connection: Connection, stop: asyncio.Event
+        self, around: Surroundings, scout: Scout, connection: Connection, stop: asyncio.Event
     ) -> None:
         async with asyncio.TaskGroup() as tasks:
-            listing = tasks.create_task(around.environments.run(), name="environments")
+            watching = [
+                tasks.create_task(around.environments.run(), name="environments"),
+                tasks.create_task(scout.run(), name="scout"),
+            ]
             shards = Shards(around, tasks)
             membership = Membership(connection, self._settings.kafka, shards)
             shards.membership = membership
-            watching = tasks.create_task(_raise_failure(membership), name="membership")
+            watching.append(tasks.create_task(_raise_failure(membership), name="membership"))
             await membership.join()
             log.info("daemon.started", web=self.web_url, account=around.account_id)
             try:
                 await stop.wait()
             finally:
-                watching.cancel()
-                listing.cancel()
+                for task in watching:
+                    task.cancel()
                 await membership.leave()
         if not shards.orderly:
             raise DisorderlyStopError

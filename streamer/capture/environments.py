@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from streamer.errors import FlatfileError
+from streamer.flatfile.models import Environment
+from streamer.flatfile.objects import is_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-
-    from streamer.flatfile.models import Environment
 
 log = structlog.get_logger()
 
@@ -25,6 +25,9 @@ LISTED_EVERY_S: Final = 60.0
 
 RETRIED_AFTER_S: Final = 5.0
 """After a look that failed."""
+
+GLIMPSED_AT_MOST: Final = 1000
+"""Environments that no list has shown and that are read all the same: ids in events are hostile."""
 
 
 class Environments:
@@ -45,6 +48,7 @@ class Environments:
         self._fetch = fetch
         self._included = frozenset(included)
         self._known: dict[str, Environment] = {}
+        self._glimpsed = 0
         self._changed = asyncio.Condition()
 
     @property
@@ -78,6 +82,20 @@ class Environments:
                     log.info(
                         "environments.renamed", environment=environment.id, name=environment.name
                     )
+            self._changed.notify_all()
+
+    async def glimpse(self, environment_id: str) -> None:
+        """Take note of an environment that an event named and no list has shown."""
+        if environment_id in self._known or not is_id(environment_id):
+            return
+        if self._included and environment_id not in self._included:
+            return
+        if self._glimpsed >= GLIMPSED_AT_MOST:
+            return
+        self._glimpsed += 1
+        log.info("environments.glimpsed", environment=environment_id)
+        async with self._changed:
+            self._known[environment_id] = Environment(id=environment_id)
             self._changed.notify_all()
 
     async def run(self) -> None:
