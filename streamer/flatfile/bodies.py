@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse
 
 CHUNK_BYTES: Final = 256 * 1024
-"""What is read, and what is decompressed, in one step."""
+"""What is decompressed in one step."""
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
@@ -43,7 +43,8 @@ async def read_body(response: ClientResponse, *, limit_bytes: int) -> bytes:
     gunzip = _Gunzip() if "gzip" in encoding else None
     pieces: list[bytes] = []
     size_bytes = 0
-    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+    # Not `iter_chunks`, which never ends on a body that is empty by its header.
+    async for chunk in response.content.iter_any():
         for piece in gunzip.feed(chunk) if gunzip else (chunk,):
             size_bytes += len(piece)
             if size_bytes > limit_bytes:
@@ -51,7 +52,7 @@ async def read_body(response: ClientResponse, *, limit_bytes: int) -> bytes:
             pieces.append(piece)
     if gunzip and not gunzip.complete:
         raise BodyUnreadableError
-    return b"".join(pieces)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 class _Gunzip:

@@ -6,6 +6,7 @@ does to the text behind it must not pass for the end of the list.
 
 from __future__ import annotations
 
+import codecs
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -25,6 +26,9 @@ in memory."""
 LARGE_BODY_BYTES: Final = 8 * 1024 * 1024
 """From here on elements are cut apart and counted before any object is made of them."""
 
+UTF_8_PIECE_BYTES: Final = 64 * 1024
+
+_UTF_8: Final = codecs.getincrementaldecoder("utf-8")
 _WHITE_SPACE: Final = b" \t\n\r"
 _BRACE, _CLOSING_BRACE, _COMMA = b"{},"
 
@@ -43,11 +47,19 @@ _REFUSALS: Final = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 
 def is_utf8(text: bytes) -> bool:
-    """Tell whether `text` is UTF-8, which a decoder does not check where it only skips."""
+    """Tell whether `text` is UTF-8, which a decoder does not check where it only skips.
+
+    In pieces: as one string, a page with a single emoji on it would take four bytes a character,
+    and seven times as long.
+    """
     if text.isascii():
         return True
+    decode = _UTF_8().decode
+    pieces = memoryview(text)
     try:
-        text.decode()
+        for at in range(0, len(text), UTF_8_PIECE_BYTES):
+            decode(pieces[at : at + UTF_8_PIECE_BYTES])
+        decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return True

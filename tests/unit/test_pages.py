@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from streamer.errors import FlatfileAnswerError
-from streamer.flatfile.envelope import LARGE_BODY_BYTES
+from streamer.flatfile.envelope import LARGE_BODY_BYTES, UTF_8_PIECE_BYTES, is_utf8
 from streamer.flatfile.grammar import is_json
 from streamer.flatfile.models import BrokenEvent, Event
 from streamer.flatfile.pages import parse_clean_page, parse_hostile_page, parse_page
@@ -238,6 +238,16 @@ def test_both_ways_of_reading_a_clean_page_agree() -> None:
         assert (one.id, one.created_at) == (other.id, other.created_at)
         assert bytes(one.payload) == bytes(other.payload)
     assert at_once.times == cut.times
+
+
+@pytest.mark.parametrize("offset", range(4))
+def test_character_across_two_pieces_of_the_utf_8_check_is_no_error(offset: int) -> None:
+    """UTF-8 is checked in pieces, and a character may lie across two of them."""
+    body = page_of(plain(1))
+    filled = body.ljust(UTF_8_PIECE_BYTES - offset)
+    assert is_utf8(filled + "😀".encode() + filled)
+    assert not is_utf8(filled + "😀".encode()[:3] + filled)
+    assert not is_utf8(filled + "😀".encode()[:3])
 
 
 def test_event_of_20_megabytes_is_kept_beside_its_neighbours() -> None:
