@@ -32,7 +32,7 @@ from aiokafka.protocol.transaction import EndTxnRequest
 from streamer.errors import CommitRefusedError, CommitUnknownError, ShardLostError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from streamer.kafka.client import Connection
 
@@ -115,6 +115,8 @@ class TransactionalProducer:
         )
         self._end_requests = 0
         self._count_end_requests()
+        self._requesting: set[asyncio.Task[Any]] = set()
+        self._remember_tasks()
 
     async def start(self) -> None:
         """Start, which fences every other producer of this id and ends what it had open.
@@ -186,15 +188,18 @@ class TransactionalProducer:
         # `stop()` would flush first, and wait for that without a bound.
         producer._closed = True  # noqa: SLF001 - tells __del__ that it was closed on purpose
         sender = producer._sender.sender_task  # noqa: SLF001 - the only handle on that task
-        if sender is not None:
-            sender.cancel()
+        # The sender, cancelled, waits for its requests, and those look for a broker without end.
+        tasks = [*self._requesting, *([] if sender is None else [sender])]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=DISCARD_WITHIN_S)
         with contextlib.suppress(KafkaError, OSError, TimeoutError):
             async with asyncio.timeout(DISCARD_WITHIN_S):
                 await producer.client.close()
-        if sender is not None:
-            await asyncio.wait([sender], timeout=DISCARD_WITHIN_S)
-            if sender.done() and not sender.cancelled():
-                sender.exception()  # Retrieved: it has been reported by the call it failed.
+        for task in tasks:
+            if task.done() and not task.cancelled():
+                task.exception()  # Retrieved: it has been reported by the call it failed.
 
     async def _send(
         self, messages: Mapping[str, Sequence[Outgoing]]
@@ -237,6 +242,22 @@ class TransactionalProducer:
             return await send(node_id, request, **options)
 
         client.send = counting
+
+    def _remember_tasks(self) -> None:
+        sender: Any = self._producer._sender  # noqa: SLF001 - its tasks have no other handle
+
+        def remembered(request: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+            async def run(*args: object) -> object:
+                task = asyncio.current_task()
+                if task is not None:
+                    self._requesting.add(task)
+                    task.add_done_callback(self._requesting.discard)
+                return await request(*args)
+
+            return run
+
+        for name in ("_send_produce_req", "_do_add_partitions_to_txn", "_do_txn_commit"):
+            setattr(sender, name, remembered(getattr(sender, name)))
 
     def _unknown(self, why: str) -> CommitUnknownError:
         return CommitUnknownError(
