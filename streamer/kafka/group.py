@@ -10,13 +10,14 @@ names its lost shards for a while. `still_mine` asks the coordinator instead.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import CommitFailedError, IllegalStateError
 from typing_extensions import override
+
+from streamer.kafka.stopping import stop_consumer
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -30,6 +31,9 @@ HEARTBEATS_A_SESSION: Final = 6
 REBALANCE_TIMEOUT_S: Final = 30.0
 """How long a worker may take to give its shards back in a rebalance. More than a transaction may
 last (10 s), so that a running commit can end."""
+
+NO_GENERATION: Final = -1
+"""What a member that has lost its place sends instead of one."""
 
 
 class ShardOwner(Protocol):
@@ -89,12 +93,15 @@ class Membership:
         """
         with self._connection.explained("asking the group coordinator"):
             async with asyncio.timeout(self._connection.call_timeout_s):
+                generation = self._generation()
                 try:
                     # An OffsetCommit carries our generation: a stale one is refused at once.
                     await self._consumer.commit({TopicPartition(self._topic, shard): 0})
                 except (CommitFailedError, IllegalStateError):
                     return False
-                return True
+                # One without a generation, after we were thrown out, is taken from anybody as long
+                # as the group is empty.
+                return generation == self._generation() != NO_GENERATION
 
     async def leave(self) -> None:
         """Give the shards back and leave the group, bounded.
@@ -103,9 +110,7 @@ class Membership:
         """
         await self._owner.give_back(frozenset(self._mine))
         self._mine.clear()
-        with contextlib.suppress(KafkaError, OSError, TimeoutError):
-            async with asyncio.timeout(self._connection.call_timeout_s):
-                await self._consumer.stop()
+        await stop_consumer(self._consumer, within_s=self._connection.call_timeout_s)
 
     async def _assigned(self, partitions: Collection[TopicPartition]) -> None:
         self._consumer.pause(*partitions)
@@ -115,6 +120,11 @@ class Membership:
     async def _revoked(self) -> None:
         mine, self._mine = frozenset(self._mine), set()
         await self._owner.give_back(mine)
+
+    def _generation(self) -> int:
+        coordinator: Any = self._consumer._coordinator  # noqa: SLF001 - there is no public way
+        generation: int = coordinator.generation
+        return generation
 
     def _fail(self, error: Exception) -> None:
         if not self.failed.done():

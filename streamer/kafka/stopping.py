@@ -1,0 +1,56 @@
+"""How a consumer is ended, also when its broker does not answer.
+
+aiokafka stops a consumer part by part, and says good-bye to the group in between: where nobody
+answers that, its tasks and connections would stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
+
+from aiokafka.errors import KafkaError
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaConsumer
+
+END_WITHIN_S: Final = 5.0
+"""How long the parts of a consumer may take to end once they are cancelled: nobody is asked."""
+
+
+async def stop_consumer(consumer: AIOKafkaConsumer, *, within_s: float) -> None:
+    """Stop a consumer in order, or end it all the same; bounded, and nothing of it is left.
+
+    Args:
+        consumer: Started, or not: one whose start failed has to be stopped too.
+        within_s: How long the orderly way may take.
+    """
+    with contextlib.suppress(KafkaError, OSError, TimeoutError):
+        async with asyncio.timeout(within_s):
+            await consumer.stop()
+            return
+    await _end(consumer)
+
+
+async def _end(consumer: Any) -> None:  # noqa: ANN401 - what is ended has no public handle
+    names = (
+        "_coordination_task",
+        "_heartbeat_task",
+        "_commit_refresh_task",
+        "_reset_committed_task",
+    )
+    tasks = [
+        task
+        for task in (getattr(consumer._coordinator, name, None) for name in names)  # noqa: SLF001
+        if task is not None and not task.done()
+    ]
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=END_WITHIN_S)
+    for part in (consumer._fetcher, consumer._client):  # noqa: SLF001
+        if part is not None:
+            with contextlib.suppress(KafkaError, OSError, TimeoutError):
+                async with asyncio.timeout(END_WITHIN_S):
+                    await part.close()
