@@ -2,12 +2,15 @@
 
 aiokafka speaks Metadata up to version 5; topic ids came with version 10 (KIP-516), so that one
 request and its answer are spelt out here. Source: Kafka protocol guide, Metadata v10.
+
+It also asks without creating: `describe_topics` of aiokafka lets a broker that creates topics by
+itself, which is Kafka's default, make those that were only to be looked at.
 """
 
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
@@ -23,7 +26,7 @@ from aiokafka.protocol.types import (
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Sequence
     from io import BytesIO
 
     from aiokafka.admin import AIOKafkaAdminClient
@@ -114,7 +117,19 @@ class _MetadataRequest(Request[_MetadataRequestV10]):
         return request_struct_class(self._topics, no, no, no, {})
 
 
-async def topic_ids(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> Mapping[str, str]:
-    """Ask the cluster for the ids of topics; those that do not exist are not in the answer."""
+class TopicFound(NamedTuple):
+    """What the cluster says of a topic that was asked for; an `error` of 0 is none."""
+
+    name: str
+    error: int
+    id: str
+    partitions: int
+
+
+async def find_topics(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> Sequence[TopicFound]:
+    """Ask the cluster for topics by name, and create none of them."""
     response: Any = await admin._send_request(_MetadataRequest(topics))  # noqa: SLF001 - there is no public way to send a request of one's own
-    return {topic[1]: str(topic[2]) for topic in response.topics if topic[0] == 0}
+    return [
+        TopicFound(name, error, str(topic_id), len(partitions))
+        for error, name, topic_id, _, partitions, *_ in response.topics
+    ]

@@ -16,7 +16,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import for_code
 
 from streamer.errors import TopicError
-from streamer.kafka.topic_ids import topic_ids
+from streamer.kafka.topic_ids import find_topics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from streamer.config import KafkaSettings
     from streamer.kafka.client import Connection
+    from streamer.kafka.topic_ids import TopicFound
 
 log = structlog.get_logger()
 
@@ -191,29 +192,26 @@ async def _describe(
     admin: AIOKafkaAdminClient, settings: KafkaSettings
 ) -> Mapping[str, TopicState]:
     names = [spec.name for spec in specs(settings)]
-    described = await admin.describe_topics(names)
-    partitions: dict[str, int] = {}
-    for topic in described:
-        if topic["error_code"] == _UNKNOWN_TOPIC:
-            continue
-        _accept(topic["error_code"], topic["topic"], "look at it")
-        partitions[topic["topic"]] = len(topic["partitions"])
-    if not partitions:
+    known: list[TopicFound] = []
+    for topic in await find_topics(admin, names):
+        if topic.error != _UNKNOWN_TOPIC:
+            _accept(topic.error, topic.name, "look at it")
+            known.append(topic)
+    if not known:
         return {}
-    ids = await topic_ids(admin, partitions)
-    configs = await _configs(admin, ConfigResourceType.TOPIC, list(partitions))
+    configs = await _configs(admin, ConfigResourceType.TOPIC, [topic.name for topic in known])
     return {
-        name: TopicState(
-            name=name,
-            id=ids[name],
-            partitions=count,
-            policy=configs[name]["cleanup.policy"],
-            timestamp_type=configs[name]["message.timestamp.type"],
-            max_record_bytes=int(configs[name]["max.message.bytes"]),
-            retention_ms=int(configs[name]["retention.ms"]),
+        topic.name: TopicState(
+            name=topic.name,
+            id=topic.id,
+            partitions=topic.partitions,
+            policy=configs[topic.name]["cleanup.policy"],
+            timestamp_type=configs[topic.name]["message.timestamp.type"],
+            max_record_bytes=int(configs[topic.name]["max.message.bytes"]),
+            retention_ms=int(configs[topic.name]["retention.ms"]),
         )
-        for name, count in partitions.items()
-        if name in ids and name in configs
+        for topic in known
+        if topic.name in configs
     }
 
 
