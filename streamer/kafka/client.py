@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, RequestTimedOutError
 from typing_extensions import override
 
 from streamer.config import LOOPBACK_HOSTS
@@ -133,7 +133,7 @@ class _Reasons(logging.Handler):
 
 
 def _words(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
+    if isinstance(error, (TimeoutError, RequestTimedOutError)):
         return "no answer in time"
     return str(error) or type(error).__name__
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from streamer.errors import KafkaUnreachableError
+from streamer.kafka.stopping import stop_consumer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -69,9 +69,7 @@ class LogReader:
 
     async def _close(self) -> None:
         for consumer in (self._committed, self._ends):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._connection.call_timeout_s):
-                    await consumer.stop()
+            await stop_consumer(consumer, within_s=self._connection.call_timeout_s)
 
     async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """Where the partition begins, and its high watermark."""
@@ -87,8 +85,10 @@ class LogReader:
         tps = {TopicPartition(topic, partition): time_ms for partition in partitions}
         with self._connection.explained(f"looking for a time in {topic}"):
             async with asyncio.timeout(self._connection.call_timeout_s):
-                found = await self._ends.offsets_for_times(tps)
+                # The ends first: asked for afterwards, they would lie behind a record that was
+                # appended between the two answers.
                 ends = await self._ends.end_offsets(list(tps))
+                found = await self._ends.offsets_for_times(tps)
         return {tp.partition: ends[tp] if found.get(tp) is None else found[tp].offset for tp in tps}
 
     async def partitions(self, topic: str) -> Sequence[int]:
@@ -129,14 +129,14 @@ class LogReader:
         progress_at = asyncio.get_running_loop().time()
         positions: dict[Any, int] = {}
         while left:
-            got = await consumer.getmany(*left, timeout_ms=FETCH_WAIT_MS, max_records=CHUNK)
+            got = await self._fetched(topic, list(left))
             for tp, records in got.items():
                 # Records behind the end asked for were committed while we read: not ours.
                 wanted = [record for record in records if record.offset < left[tp]]
                 if wanted:
                     yield wanted
             # `position` also moves past the markers of transactions, which are no records.
-            now = {tp: await consumer.position(tp) for tp in left}
+            now = await self._positions(topic, left)
             if now != positions:
                 progress_at = asyncio.get_running_loop().time()
             elif asyncio.get_running_loop().time() - progress_at > STUCK_AFTER_S:
@@ -156,9 +156,19 @@ class LogReader:
         for tp, start in tps.items():
             consumer.seek(tp, start)
         while True:
-            got = await consumer.getmany(timeout_ms=FETCH_WAIT_MS, max_records=CHUNK)
+            got = await self._fetched(topic, list(tps))
             for records in got.values():
                 yield records
+
+    async def _fetched(self, topic: str, tps: Sequence[Any]) -> Mapping[Any, Sequence[Message]]:
+        with self._connection.explained(f"reading {topic}"):
+            return await self._committed.getmany(*tps, timeout_ms=FETCH_WAIT_MS, max_records=CHUNK)
+
+    async def _positions(self, topic: str, tps: Iterable[Any]) -> dict[Any, int]:
+        # It waits for a broker without end if the log was cut in front of us.
+        with self._connection.explained(f"reading {topic}"):
+            async with asyncio.timeout(STUCK_AFTER_S):
+                return {tp: await self._committed.position(tp) for tp in tps}
 
     def _stuck(self, topic: str, left: Mapping[Any, int]) -> KafkaUnreachableError:
         named = ", ".join(f"{topic}-{tp.partition}" for tp in left)
