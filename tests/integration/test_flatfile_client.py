@@ -24,7 +24,7 @@ from streamer.flatfile.client import FlatfileClient
 from streamer.flatfile.listing import PageRequest
 from streamer.flatfile.models import BrokenEvent, Event
 from streamer.flatfile.transport import Patience
-from tests.support.scripted_server import Act, Asked, ScriptedServer, answer
+from tests.support.scripted_server import Act, Asked, ScriptedServer, answer, late
 
 QUICK = Patience(attempts=3, wait_s=0.001, longest_wait_s=0.01)
 SINCE = datetime(2026, 11, 23, 20, 46, 4, tzinfo=UTC)
@@ -141,7 +141,7 @@ async def test_hostile_page_comes_out_of_the_client_whole() -> None:
 
 async def test_requests_share_a_connection() -> None:
     """One request after another goes over one connection, also after an error."""
-    async with Account(answer({"errors": []}, status=404)) as server, server.client() as client:
+    async with Account(late(b'{"errors":[]}', status=404)) as server, server.client() as client:
         for _ in range(5):
             with pytest.raises(FlatfileNotFoundError):
                 await client.user("us_usr_1")

@@ -97,6 +97,20 @@ def half(body: bytes, *, then: Act) -> Act:
     return act
 
 
+def late(body: bytes, *, status: int) -> Act:
+    """Send the headers, let everybody run, and only then send the body."""
+
+    async def act(writer: asyncio.StreamWriter) -> None:
+        writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+        await writer.drain()
+        for _ in range(50):
+            await asyncio.sleep(0)
+        writer.write(body)
+        await writer.drain()
+
+    return act
+
+
 def endless(piece: bytes) -> Act:
     """Send a body that never ends."""
 
@@ -119,12 +133,14 @@ class ScriptedServer:
         script: Decides what to do with each request.
         asked: All requests that came.
         connections: How many connections were opened.
+        arrived: Set when a request has come.
     """
 
     script: Script
     tls: ssl.SSLContext | None = None
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -161,6 +177,7 @@ class ScriptedServer:
                 while not writer.is_closing():
                     asked = await self._read(reader)
                     self.asked.append(asked)
+                    self.arrived.set()
                     await self.script(asked)(writer)
         finally:
             self._tasks.discard(task)
