@@ -29,7 +29,7 @@ async def test_twenty_kills_lose_and_repeat_nothing(tmp_path: Path) -> None:
     )
     async with LocalBroker(tmp_path / "broker") as broker:
         report = await kill_over_and_over(broker.bootstrap_servers, "chaos", plan)
-    print(report)  # noqa: T201 - the test's second purpose
+    print(report.told())  # noqa: T201 - the test's second purpose
     assert report.findings.flaws == []
     assert report.with_backlog >= 12
     assert report.in_transaction >= 5

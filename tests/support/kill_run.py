@@ -85,18 +85,19 @@ class KillReport:
         """How many kills left an open transaction behind."""
         return sum(kill.in_transaction for kill in self.kills)
 
-    def __str__(self) -> str:
-        lines = [
+    def told(self) -> str:
+        """All of it in lines."""
+        first = (
             f"{len(self.kills)} kills (seed {self.plan.seed}), {self.with_backlog} with backlog "
             f"left, {self.in_transaction} inside an open transaction; {self.records} records"
-        ]
-        lines += [
+        )
+        lines = [
             f"  after {kill.after_s:.2f} s at {kill.records} records"
             f"{', backlog left' if kill.with_backlog else ''}"
             f"{', in a transaction' if kill.in_transaction else ''}"
             for kill in self.kills
         ]
-        return "\n".join(lines)
+        return "\n".join([first, *lines])
 
 
 async def kill_over_and_over(servers: str, prefix: str, plan: KillPlan) -> KillReport:
