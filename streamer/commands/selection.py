@@ -2,6 +2,10 @@
 
 Neither ever holds more than it must: the newest are found by reading backwards, and a whole topic
 is walked in windows of time, so that partitions are merged without keeping them in memory.
+
+What was appended well before an instant did not happen after it, whatever date it bears: so with
+`since` the topic is read from there on only. An event dated 2099 is found in the year in which it
+was published.
 """
 
 from __future__ import annotations
@@ -66,8 +70,16 @@ class Selection:
         unreadable: How many could not be held against the filter.
     """
 
-    def __init__(self, reader: LogReader, topic: str, wanted: Filter) -> None:
+    def __init__(
+        self,
+        reader: LogReader,
+        topic: str,
+        wanted: Filter,
+        *,
+        window_messages: int = WINDOW_MESSAGES,
+    ) -> None:
         self.unreadable = 0
+        self._window_messages = window_messages
         self._reader = reader
         self._topic = topic
         self._wanted = wanted
@@ -141,7 +153,7 @@ class Selection:
 
     async def _windows(self, spans: Spans, begin_ms: int, end_ms: int) -> AsyncIterator[Spans]:
         messages = sum(end - first for first, end in spans.values())
-        if messages <= WINDOW_MESSAGES or end_ms - begin_ms <= SHORTEST_WINDOW_MS:
+        if messages <= self._window_messages or end_ms - begin_ms <= SHORTEST_WINDOW_MS:
             yield spans
             return
         middle_ms = (begin_ms + end_ms) // 2
