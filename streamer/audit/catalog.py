@@ -196,12 +196,23 @@ _ACTIVITIES: Final = {"created": 1, "updated": 3, "deleted": 4}
 _ECS_TYPES: Final = {"created": "creation", "updated": "change", "deleted": "deletion"}
 
 
+_LONGEST: Final = 256
+
+
 def describe(topic: str) -> Topic:
     """Return the topic's row, or for one that nobody documented what its two halves say."""
-    return TOPICS.get(topic) or _undocumented(topic)
+    known = TOPICS.get(topic)
+    if known is not None:
+        return known
+    # What is kept must be bounded in length, too.
+    return _kept(topic) if len(topic) <= _LONGEST else _undocumented(topic)
 
 
 @lru_cache(maxsize=1024)
+def _kept(topic: str) -> Topic:
+    return _undocumented(topic)
+
+
 def _undocumented(topic: str) -> Topic:
     """Read a topic by its halves; where the noun is known, class and category are its own.
 

@@ -78,12 +78,6 @@ _USUAL_SHAPE: Final = b"0000-00-00T00:00:00.000Z"
 _DATE_TIME: Final = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII
 )
-_LONGEST: Final = 256
-
-
-def bounded(value: str) -> bytes:
-    """Return a header's value that an event brought along, and that may be of any length."""
-    return value[:_LONGEST].encode("utf-8", "replace")
 
 
 def text(value: str) -> bytes:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 import orjson
 
+from streamer.audit.catalog import describe
 from streamer.audit.cloudevents import text
 from streamer.audit.record import quoted
 from streamer.audit.redaction import redact_event
@@ -110,6 +111,7 @@ def omit(draft: Draft, privacy: Privacy) -> Omission:
     stub = msgspec.structs.replace(
         draft,
         event=small,
+        topic=describe(small.topic),
         copied=copied,
         redacted=paths[:_PATHS_IN_STUB],
         replaced=tuple(path.removeprefix(".") for path in replaced[:_PATHS_IN_STUB]),

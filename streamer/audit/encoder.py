@@ -16,6 +16,7 @@ from streamer.audit.chain import Link, seal
 from streamer.audit.cloudevents import Header
 from streamer.audit.deadletter import DeadLetter
 from streamer.audit.fragments import Kept, Piece
+from streamer.audit.members import LONGEST
 from streamer.audit.names import Named
 from streamer.audit.normalize import without_personal_data
 from streamer.audit.privacy import CLEAR
@@ -190,9 +191,9 @@ class Encoder:
         if draft.revision != 1:
             headers.append(("ce_revision", b"%d" % draft.revision))
         if job_id := draft.job_id:
-            headers.append(("ce_correlationid", cloudevents.bounded(job_id)))
+            headers.append(("ce_correlationid", cloudevents.text(job_id)))
         if cause_id := draft.cause_id:
-            headers.append(("ce_causationid", cloudevents.bounded(cause_id)))
+            headers.append(("ce_causationid", cloudevents.text(cause_id)))
         time = draft.time
         if time is None:
             return ""
@@ -208,7 +209,8 @@ class Encoder:
         is_erased = draft.revision > 1 and draft.event.deleted_at is not None
         severity = "high" if is_erased else topic.severity
         piece = fragments.action_piece(topic, outcome=outcome, severity=severity)
-        if outcome == topic.outcome and severity == topic.severity:
+        is_usual = outcome == topic.outcome and severity == topic.severity
+        if is_usual and len(topic.name) <= LONGEST:
             self._actions.keep(topic, piece)
         return piece
 
@@ -249,9 +251,12 @@ class Encoder:
     def _domain(self, domain: str | None) -> str:
         if not domain:
             return ""
-        return self._domains.get(domain) or self._domains.keep(
-            domain, f',"domain":{quoted(self._privacy.plain(domain) or "")}'
-        )
+        text = self._domains.get(domain)
+        if text is None:
+            text = f',"domain":{quoted(self._privacy.plain(domain) or "")}'
+            if len(domain) <= LONGEST:
+                self._domains.keep(domain, text)
+        return text
 
     def _known(self, target: Target, names: Names) -> tuple[Target, Named | None]:
         if target.type != "environment":

@@ -72,6 +72,7 @@ class Payload(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
 Part = TypeVar("Part", Context, Payload)
 
+_USUAL_CONTEXT_BYTES: Final = 2048
 NO_CONTEXT: Final = Context()
 NO_PAYLOAD: Final = Payload()
 
@@ -87,9 +88,23 @@ def context(part: Raw) -> Context:
     if not len(part):
         return NO_CONTEXT
     try:
-        return _CONTEXT(part)
+        found = _CONTEXT(part)
     except _REFUSALS:
-        return _singly(Context, bytes(part))
+        found = _singly(Context, bytes(part))
+    if len(part) > _USUAL_CONTEXT_BYTES:
+        texts = msgspec.structs.asdict(found)
+        cut = {name: bounded(text) for name, text in texts.items() if isinstance(text, str)}
+        found = msgspec.structs.replace(found, **cut)
+    return found
+
+
+LONGEST: Final = 256
+"""Characters of an id or a name; what is longer is neither, and is cut."""
+
+
+def bounded(text: str | None) -> str | None:
+    """Return an id or a name, cut if it is longer than one can be."""
+    return text if text is None or len(text) <= LONGEST else text[:LONGEST] + "…"
 
 
 def payload(part: Raw) -> Payload:

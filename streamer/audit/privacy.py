@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from streamer.audit.members import bounded
 from streamer.audit.personal import PersonalRules
 from streamer.audit.redaction import Redacted, redact_text, replaced, replaced_text
 from streamer.audit.scanner import Scanner
@@ -27,7 +28,6 @@ PolicyName: TypeAlias = Literal["clear", "pseudonymize", "drop"]
 
 DROPPED: Final = b"[dropped]"
 _PSEUDONYM_BYTES: Final = 15
-_LONGEST_TEXT: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Privacy:
         text = redact_text(text)
         if not self.is_clear:
             text = replaced_text(text, Scanner(self._rules(people)))
-        return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
+        return bounded(text)
 
     def part(self, text: bytes, path: str, people: Iterable[str] = ()) -> Redacted:
         """Take personal data out of JSON text, which need not be valid.

@@ -15,6 +15,7 @@ import msgspec
 
 from streamer.audit import members
 from streamer.audit.actors import actor_type
+from streamer.audit.members import bounded
 
 if TYPE_CHECKING:
     from streamer.audit.catalog import Topic
@@ -54,7 +55,7 @@ def target(event: Event, topic: Topic, context: Context) -> Target:
     if kind in _NAMED_ELSEWHERE:
         return _known(event, kind, context, found)
     if found is not None and kind in _NAMED_BY_CONTEXT:
-        return Target(kind, found, _slug(kind, context))
+        return Target(kind, found, bounded(_slug(kind, context)))
     payload = members.payload(event.payload)
     if kind == "job":
         return Target(kind, found or payload.id, payload.job, has_failed=payload.status == "failed")
@@ -71,7 +72,7 @@ def target(event: Event, topic: Topic, context: Context) -> Target:
         found = found or origin.id
         if name is None and origin.id == found:
             name = origin.name or origin.slug
-    return Target(kind, found, name)
+    return Target(kind, bounded(found), bounded(name))
 
 
 def _known(event: Event, kind: str, context: Context, found: str | None) -> Target:
@@ -82,11 +83,12 @@ def _known(event: Event, kind: str, context: Context, found: str | None) -> Targ
             kind, found = "space", context.space_id
     elif kind == "environment":
         payload = members.payload(event.payload)
-        return Target(kind, payload.environment_id or found, payload.name, looked_up=True)
+        found = bounded(payload.environment_id) or found
+        return Target(kind, found, bounded(payload.name), looked_up=True)
     elif found is None:
         payload = members.payload(event.payload)
         found = payload.agent_id if kind == "agent" else payload.space_id
-    return Target(kind, found, looked_up=True)
+    return Target(kind, bounded(found), looked_up=True)
 
 
 def _guest(event: Event, context: Context) -> str | None:
