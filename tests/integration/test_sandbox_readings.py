@@ -43,9 +43,17 @@ def ids_of(events: list[dict[str, Any]]) -> list[str]:
 
 
 async def test_newest_first_is_the_reverse() -> None:
-    """Newest first shows the same events in the other order, with `since` and for all places."""
+    """Newest first shows the same events in the other order, with `since` and for all places.
+
+    Also where the backlog is interrupted: by events that came into it later, and by gaps.
+    """
     async with reading(events=900, environments=2) as reader:
         (environment, _) = reader.sandbox.environments
+        before = await everything(reader, environmentId=environment)
+        for place in (100, 110, 300):
+            created_at = before[place]["createdAt"]
+            reader.sandbox.emit(environment, "job:ready", count=2, createdAt=created_at)
+            assert reader.sandbox.world.remove(before[place + 5]["id"])
         for size, query in ((70, {"environmentId": environment}), (1000, {})):
             oldest = await everything(reader, size, **query)
             since = oldest[len(oldest) // 2]["createdAt"]

@@ -61,7 +61,6 @@ class SandboxProcess:
             _PROGRAM,
             json.dumps(self._options),
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
         )
         assert self._process.stdout is not None
         line = await asyncio.wait_for(self._process.stdout.readline(), START_S)
