@@ -18,13 +18,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError, UnusedCliTokensError
 
 from streamer.commands.help import AlignedHelp
+from streamer.commands.terminal import INTERRUPTED, shown
 from streamer.errors import StreamerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-INTERRUPTED: Final = 130
-"""Exit code of a command that Ctrl-C ended: what shells use for SIGINT."""
 
 USAGE: Final = 2
 """Exit code of a command line that cannot be understood."""
@@ -218,7 +216,5 @@ def _usage(error: CycloptsError) -> str:
 
 
 def _say(sentence: str, exit_code: int) -> int:
-    from streamer.commands.terminal import shown  # noqa: PLC0415 (only errors need it)
-
     sys.stderr.write(f"streamer: {shown(sentence)}\n")
     return exit_code

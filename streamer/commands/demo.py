@@ -19,14 +19,13 @@ from cyclopts import Parameter, validators
 from pydantic import SecretStr
 
 from streamer.broker.local import LocalBroker
-from streamer.cli import INTERRUPTED
 from streamer.commands.demo_lines import LineView
 from streamer.commands.demo_sandbox import sandbox_process
 from streamer.commands.demo_screen import ScreenView
 from streamer.commands.demo_show import Addresses, Show
 from streamer.commands.proving import read_back, verdict
 from streamer.commands.quiet import hand_over_warnings
-from streamer.commands.terminal import is_terminal
+from streamer.commands.terminal import INTERRUPTED, is_terminal
 from streamer.config import FlatfileSettings, KafkaSettings, Settings, WebSettings
 from streamer.daemon import Daemon
 from streamer.kafka import topics

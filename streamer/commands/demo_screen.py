@@ -39,9 +39,9 @@ FEWEST_LINES: Final = 3
 class ScreenView(View):
     """Draws on the terminal."""
 
-    def __init__(self, show: Show) -> None:
+    def __init__(self, show: Show, console: Console | None = None) -> None:
         self._show = show
-        self._console = Console(highlight=False, markup=False)
+        self._console = console or Console(highlight=False, markup=False)
         self._spinner = Spinner("dots")
         self._live = Live(
             console=self._console, auto_refresh=False, vertical_overflow="crop", transient=False

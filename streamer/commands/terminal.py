@@ -16,6 +16,9 @@ from typing import Final
 LENGTH_AT_MOST: Final = 300
 """Characters of one text that are shown. A name of a megabyte would push all else away."""
 
+INTERRUPTED: Final = 130
+"""Exit code of a command that Ctrl-C ended: what shells use for SIGINT."""
+
 _JOINERS: Final = frozenset("\u200c\u200d")
 """Persian and many emoji are not written without them; between other letters they do nothing."""
 

@@ -38,8 +38,8 @@ def _message(environment: str, sequence: int, name: str = "production") -> Consu
 
 
 def _drawn(show: Show) -> str:
-    console = Console(file=io.StringIO(), width=120, height=40, force_terminal=True)
-    console.print(ScreenView(show)._picture(running=True))
+    console = Console(file=io.StringIO(), width=160, height=40, force_terminal=True)
+    console.print(ScreenView(show, console)._picture(running=True))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return str(text)
 
