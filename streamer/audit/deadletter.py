@@ -83,15 +83,15 @@ def omit(draft: Draft, privacy: Privacy) -> Omission:
     """
     event = draft.event
     if draft.broken is not None:
-        redacted = redact_event(draft.broken.raw)
-        private = privacy.part(redacted.text, "")
-        raw, paths, replaced = private.text, redacted.paths, private.paths
+        whole, redacted = redact_event(draft.broken.raw)
+        redacted = privacy.paths(redacted)
         reason = draft.broken.reason
         event_id = draft.broken.id or privacy.stub_id(draft.broken.raw)
     else:
-        raw, paths, replaced = _element(event), draft.redacted, draft.replaced
+        whole, redacted = _element(event), draft.redacted
         reason = TOO_LARGE
         event_id = event.id
+    raw, replaced = privacy.part(whole, "", draft.people)
     digest = privacy.digest(raw)
     shown = {"reason": reason, "bytes": len(raw), **dict([digest] if digest else [])}
     copied = b',"payload_omitted":' + orjson.dumps(shown)
@@ -113,8 +113,8 @@ def omit(draft: Draft, privacy: Privacy) -> Omission:
         event=small,
         topic=describe(small.topic),
         copied=copied,
-        redacted=paths[:_PATHS_IN_STUB],
-        replaced=tuple(path.removeprefix(".") for path in replaced[:_PATHS_IN_STUB]),
+        redacted=redacted[:_PATHS_IN_STUB],
+        replaced=(draft.replaced or replaced)[:_PATHS_IN_STUB],
         is_stub=True,
     )
     return Omission(stub, raw, reason, digest)

@@ -208,7 +208,7 @@ class Encoder:
             outcome = "unknown"
         is_erased = draft.revision > 1 and draft.event.deleted_at is not None
         severity = "high" if is_erased else topic.severity
-        piece = fragments.action_piece(topic, outcome=outcome, severity=severity)
+        piece = fragments.action_piece(topic, self._privacy, outcome=outcome, severity=severity)
         is_usual = outcome == topic.outcome and severity == topic.severity
         if is_usual and len(topic.name) <= LONGEST:
             self._actions.keep(topic, piece)

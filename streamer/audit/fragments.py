@@ -59,12 +59,12 @@ def redacted(paths: tuple[str, ...]) -> bytes:
     return b',"redacted":' + orjson.dumps(paths)
 
 
-def action_piece(topic: Topic, *, outcome: str, severity: str) -> Piece:
+def action_piece(topic: Topic, privacy: Privacy, *, outcome: str, severity: str) -> Piece:
     """Return what was done; a stub's topic may be unknown, and is then left out."""
-    name = redact_text(topic.name)
+    name = privacy.plain(topic.name)
     text = entity(
         action=name or None,
-        category=redact_text(topic.category) or "unknown",
+        category=privacy.plain(topic.category) or "unknown",
         operation=topic.operation,
         outcome=outcome,
         severity=severity,

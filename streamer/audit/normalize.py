@@ -129,6 +129,7 @@ def without_personal_data(draft: Draft, names: Names, privacy: Privacy) -> Draft
         draft,
         event=event,
         copied=draft.copied if draft.broken else _copied(event, draft.time),
+        redacted=privacy.paths(draft.redacted, people),
         replaced=tuple(paths),
         people=people,
     )

@@ -100,7 +100,13 @@ class Privacy:
         rules = self._rules(people)
         if self.is_clear or not rules.may_hold(text):
             return Redacted(text, ())
-        return replaced(text, Scanner(rules).find(text, path))
+        cleaned = replaced(text, Scanner(rules).find(text, path))
+        return Redacted(cleaned.text, self.paths(cleaned.paths, people))
+
+    def paths(self, paths: Iterable[str], people: Iterable[str] = ()) -> tuple[str, ...]:
+        """Return paths as they may be published: a key may itself be an address."""
+        shown = (self.plain(path, people) or "" for path in paths)
+        return tuple(dict.fromkeys(path.removeprefix(".") for path in shown))
 
     def digest(self, published: bytes) -> tuple[str, str] | None:
         """Return name and value of the digest of a dead letter: a plain one could be guessed."""

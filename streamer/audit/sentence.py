@@ -24,15 +24,14 @@ _WHO: Final = {
 _VERBS: Final = {
     "agent:created": "deployed",
     "agent:updated": "redeployed",
-    "space:guestAdded": "added",
-    "space:guestRemoved": "removed",
     "space:unarchived": "took {target} out of the archive",
     "workbook:thawed": "thawed",
     "sheet:counts-updated": "updated the counts of",
     "sheet:calculation-updated": "updated the calculations of",
-    "records:created": "created records in",
-    "records:updated": "updated records in",
-    "records:deleted": "deleted records from",
+    "records:created": "created {records} in {target}",
+    "records:updated": "updated {records} in {target}",
+    "records:deleted": "deleted {records} from {target}",
+    "layer:created": "created a layer on",
     "job:ready": "started",
     "job:scheduled": "scheduled",
     "job:outcome-acknowledged": "acknowledged the outcome of",
@@ -46,6 +45,7 @@ _VERBS: Final = {
     "data-clip:resolutions-updated": "changed how conflicts are resolved in",
     "data-clip:resolutions-refreshed": "refreshed the resolutions in",
 }
+_GUESTS: Final = {"space:guestAdded": ("added", "to"), "space:guestRemoved": ("removed", "from")}
 _OPERATIONS: Final = {
     "create": "created",
     "update": "updated",
@@ -58,9 +58,9 @@ _OPERATIONS: Final = {
     "complete": "completed",
 }
 _BY_ITSELF: Final = {
-    "expire": "{target} expired",
-    "fail": "{target} failed",
-    "complete": "{target} completed",
+    "expire": "expired",
+    "fail": "failed",
+    "complete": "completed",
 }
 _TICKS: Final = {
     "cron:5-minutes": "Five minutes passed",
@@ -99,8 +99,11 @@ def sentence(record: Mapping[str, Any]) -> str:
         return f"Something could not be recorded in full: {what}{where} ({reason})"
     if action in _TICKS:
         text = f"{_TICKS[action]}{where}"
-    elif (by_itself := _BY_ITSELF.get(str(record.get("operation")))) and _is_nobodys(record):
-        text = _capitalised(by_itself.format(target=_target(record))) + where
+    elif _happens_by_itself(record, action):
+        by_itself = _BY_ITSELF[str(record.get("operation"))]
+        text = _capitalised(f"{_target(record)} {by_itself}{where}")
+    elif action in _GUESTS:
+        text = f"{_guest(record, action)}{where}"
     else:
         text = f"{_actor(record)} {_what(record, action)}{where}"
     lifecycle = _member(record, "lifecycle")
@@ -113,19 +116,40 @@ def sentence(record: Mapping[str, Any]) -> str:
 def _what(record: Mapping[str, Any], action: str) -> str:
     target = _target(record)
     verb = _VERBS.get(action)
-    if action in ("space:guestAdded", "space:guestRemoved"):
-        preposition = "to" if action == "space:guestAdded" else "from"
-        return f"{verb} {target} {preposition} {_named('space', _member(record, 'space'))}"
+    if action == "layer:created" and _member(record, "target").get("type") == "layer":
+        verb = None
     if verb is None:
         verb = _OPERATIONS.get(str(record.get("operation")))
     if verb is None:
         return f"did {action} to {target}"
-    return verb.format(target=target) if "{" in verb else f"{verb} {target}"
+    if "{" in verb:
+        return verb.format(target=target, records=_records(record))
+    return f"{verb} {target}"
+
+
+def _guest(record: Mapping[str, Any], action: str) -> str:
+    """Say who let a guest in or out; often the event names nobody but the guest."""
+    verb, preposition = _GUESTS[action]
+    place = f"{preposition} {_named('space', _member(record, 'space'))}"
+    target = _member(record, "target")
+    if target.get("type") != "guest":
+        return f"{_actor(record)} {verb} a guest {place}"
+    if target.get("id") == _member(record, "actor").get("id") or _is_nobodys(record):
+        return f"{_capitalised(_target(record))} was {verb} {place}"
+    return f"{_actor(record)} {verb} {_target(record)} {place}"
+
+
+def _records(record: Mapping[str, Any]) -> str:
+    count = _member(record, "payload").get("recordCount")
+    if not isinstance(count, int) or isinstance(count, bool):
+        return "records"
+    return f"{count:,} record{'s' if count != 1 else ''}"
 
 
 def _target(record: Mapping[str, Any]) -> str:
     target = _member(record, "target")
-    kind = str(target.get("type") or str(record.get("action", "")).partition(":")[0] or "something")
+    noun = str(record.get("action", "")).partition(":")[0]
+    kind = str(target.get("type") or ("sheet" if noun == "records" else noun) or "something")
     return _named(kind.replace("-", " "), target)
 
 
@@ -142,6 +166,13 @@ def _actor(record: Mapping[str, Any]) -> str:
         return f"{name}" if kind == "user" else f"{name} ({kind})"
     who = _WHO.get(kind, "Somebody")
     return f"{who} ({actor['id']})" if actor.get("id") else who
+
+
+def _happens_by_itself(record: Mapping[str, Any], action: str) -> bool:
+    operation = record.get("operation")
+    if not _is_nobodys(record) or operation not in _BY_ITSELF:
+        return False
+    return operation != "complete" or action not in _VERBS
 
 
 def _is_nobodys(record: Mapping[str, Any]) -> bool:

@@ -61,8 +61,8 @@ def target(event: Event, topic: Topic, context: Context) -> Target:
         return Target(kind, found or payload.id, payload.job, has_failed=payload.status == "failed")
     if found is None:
         found = members.member(event.payload, topic.target_id)
-    if found is None and kind in ("commit", "layer"):
-        found = context.commit_id or context.version_id
+    if found is None and kind == "commit":
+        found = context.version_id
     found = found or context.entity_id or payload.id
     name = payload.name or payload.title or payload.label
     if name is None:
@@ -72,6 +72,8 @@ def target(event: Event, topic: Topic, context: Context) -> Target:
         found = found or origin.id
         if name is None and origin.id == found:
             name = origin.name or origin.slug
+    if found is None and kind == "layer":  # Events of a layer name but the sheet that it lies on.
+        return Target("sheet", context.sheet_id, bounded(_slug("sheet", context)))
     return Target(kind, bounded(found), bounded(name))
 
 
