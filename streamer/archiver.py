@@ -15,7 +15,7 @@ import asyncio
 import time
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
@@ -246,7 +246,11 @@ class Archiver:
 
     async def _encode(self, capture: Capture) -> Encoded:
         drafts = [read(reading.row, reading.revision) for reading in capture.readings]
-        names = await self._parts.directory.names_for(drafts, self._environment.id)
+        newest = capture.readings[-1].created_at
+        age = timedelta() if capture.server_at is None else capture.server_at - newest
+        names = await self._parts.directory.names_for(
+            drafts, self._environment.id, age_s=age.total_seconds()
+        )
         observed = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         sealed, self._link = self._encoder.encode(drafts, names, observed, self._link)
         return Encoded.of(drafts, sealed)

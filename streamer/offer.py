@@ -105,7 +105,7 @@ def offer_of(
         ],
         checkpoint=checkpoint,
         categories=Counter() if encoded is None else encoded.categories,
-        size_bytes=sum(map(_size, sealed)),
+        size_bytes=_size(sealed),
     )
 
 
@@ -114,14 +114,17 @@ def split(encoded: Encoded) -> list[Encoded]:
 
     What is counted is counted with the last part.
     """
+    if _size(encoded.sealed) <= PART_BYTES:
+        return [encoded]
     parts: list[list[Sealed]] = [[]]
     size = 0
     for one in encoded.sealed:
-        if parts[-1] and size + _size(one) > PART_BYTES:
+        own = _size([one])
+        if parts[-1] and size + own > PART_BYTES:
             parts.append([])
             size = 0
         parts[-1].append(one)
-        size += _size(one)
+        size += own
     early = [Encoded(part, Counter(), []) for part in parts[:-1]]
     return [*early, Encoded(parts[-1], encoded.categories, encoded.dead_letters)]
 
@@ -130,7 +133,7 @@ def _reason(draft: Draft) -> str:
     return TOO_LARGE if draft.broken is None else draft.broken.reason
 
 
-def _size(one: Sealed) -> int:
-    """About how many bytes a record and its dead letters take in a transaction."""
-    letters = sum(len(letter.value) for letter in one.dead_letters)
-    return len(one.value) + HEADER_BYTES + letters
+def _size(sealed: list[Sealed]) -> int:
+    """About how many bytes records and their dead letters take in a transaction."""
+    letters = sum(len(letter.value) for one in sealed for letter in one.dead_letters)
+    return sum([len(one.value) for one in sealed]) + HEADER_BYTES * len(sealed) + letters

@@ -55,6 +55,10 @@ ENTRIES: Final = 150_000
 LISTS: Final = 20_000
 """Lists (one an environment or space) whose age is remembered."""
 
+LIST_MARGIN_S: Final = 60.0
+"""An id that is in no list read at least this long after its event is taken for gone; a younger one
+is asked for alone."""
+
 AT_ONCE: Final = 8
 """Look-ups that run at the same time."""
 
@@ -86,8 +90,8 @@ class Lists(Protocol):
     async def agents(self, environment_id: str) -> Sequence[Agent]:
         """All agents of an environment."""
 
-    async def spaces(self, environment_id: str) -> Sequence[Space]:
-        """All spaces of an environment."""
+    async def spaces(self, environment_id: str, *, archived: bool | None = None) -> Sequence[Space]:
+        """All spaces of an environment; the archived ones alone, or as the API has it."""
 
     async def user(self, user_id: str) -> User:
         """One user."""
@@ -136,6 +140,7 @@ class Directory:
             ENTRIES, ttu=lambda _, entry, now: now + entry.kept_s, timer=clock
         )
         self._listed: LRUCache[tuple[Kind, str | None], float] = LRUCache(LISTS)
+        self._complete: LRUCache[tuple[Kind, str | None], float] = LRUCache(LISTS)
         self._running: dict[object, asyncio.Task[None]] = {}
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._stack = AsyncExitStack()
@@ -150,7 +155,26 @@ class Directory:
             task.cancel()
         await self._stack.aclose()
 
-    async def names(self, wanted: Iterable[Wanted]) -> Names:
+    async def names_for(
+        self, drafts: Sequence[Draft], environment_id: str, *, age_s: float
+    ) -> Names:
+        """Find the names that the records of one environment's drafts want.
+
+        Args:
+            drafts: Of one capture.
+            environment_id: Where they happened.
+            age_s: How long ago the newest of them happened, by the server's clock.
+        """
+        wanted: dict[str, Wanted] = {}
+        for id_, space_id in {(draft.actor_id, draft.space_id) for draft in drafts}:
+            _want(wanted, id_, space_id, environment_id)
+            _want(wanted, space_id, space_id, environment_id)
+        for draft in drafts:
+            if draft.target.looked_up:
+                _want(wanted, draft.target.id, draft.space_id, environment_id)
+        return await self.names(wanted.values(), age_s=age_s)
+
+    async def names(self, wanted: Iterable[Wanted], *, age_s: float = 0.0) -> Names:
         """Find the names of these ids, as far as they can be had within `wait_s`."""
         found: dict[str, Named] = {}
         missing: list[Wanted] = []
@@ -161,28 +185,18 @@ class Directory:
             else:
                 found[want.id] = entry.named
                 if self._clock() - entry.read > LIFETIME_S:
-                    _ = self._look_up(want)
+                    _ = self._look_up(want, age_s)
         if missing:
-            tasks = {self._look_up(want) for want in missing}
+            tasks = {self._look_up(want, age_s) for want in missing}
             await asyncio.wait(tasks, timeout=self._wait_s)
             for want in missing:
                 entry = self._entries.get(want.id)
                 found[want.id] = Named(id=want.id) if entry is None else entry.named
         return found
 
-    async def names_for(self, drafts: Iterable[Draft], environment_id: str) -> Names:
-        """Find the names that the records of one environment's drafts want."""
-        wanted = {
-            Wanted(kind, id_, draft.space_id if kind == "guest" else environment_id)
-            for draft in drafts
-            for id_ in draft.lookups
-            if (kind := kind_of(id_)) is not None
-        }
-        return await self.names(wanted) if wanted else {}
-
-    def _look_up(self, want: Wanted) -> asyncio.Task[None]:
+    def _look_up(self, want: Wanted, age_s: float) -> asyncio.Task[None]:
         """Start what will bring the name, unless it is under way."""
-        return self._once(want.id, lambda: self._find(want))
+        return self._once(want.id, lambda: self._find(want, age_s))
 
     def _once(
         self, key: object, start: Callable[[], Coroutine[None, None, None]]
@@ -193,15 +207,21 @@ class Directory:
             task.add_done_callback(lambda _: self._running.pop(key, None))
         return task
 
-    async def _find(self, want: Wanted) -> None:
+    async def _find(self, want: Wanted, age_s: float) -> None:
+        began = self._clock()
         listed_in = (want.kind, want.within)
         if self._is_listed(want):
-            age_s = self._clock() - self._listed.get(listed_in, float("-inf"))
-            if age_s > LIFETIME_S:
+            if began - self._listed.get(listed_in, float("-inf")) > LIFETIME_S:
                 await self._once(listed_in, lambda: self._read_list(*listed_in))
                 entry = self._entries.get(want.id)
                 if entry is not None and self._clock() - entry.read <= LIFETIME_S:
                     return
+            read = self._complete.get(listed_in, float("-inf"))
+            if began - read + LIST_MARGIN_S < age_s:
+                # It existed before the list was read, and the list does not show it.
+                self._on_lookup(want.kind, "not_found")
+                self._keep(_named(want.id, resolution="not_found"), GONE_S)
+                return
         await self._ask(want)
 
     def _is_listed(self, want: Wanted) -> bool:
@@ -219,6 +239,9 @@ class Directory:
             # Also after a failure: its members are then asked for alone, not the list each time.
             self._listed[kind, within] = self._clock()
         self._on_lookup(f"{kind}s", "found")
+        if kind != "guest":
+            # A guest who left this space may still be one of others.
+            self._complete[kind, within] = self._clock()
         for named in listed:
             self._keep(named, KEPT_S)
 
@@ -251,7 +274,11 @@ class Directory:
             case "agent":
                 return [_agent(agent) for agent in await self._lists.agents(within or "")]
             case "space":
-                return [_space(space) for space in await self._lists.spaces(within or "")]
+                listed = [
+                    *await self._lists.spaces(within or ""),
+                    *await self._lists.spaces(within or "", archived=True),
+                ]
+                return [_space(space) for space in listed]
 
     async def _single(self, want: Wanted) -> Named:
         match want.kind:
@@ -269,6 +296,19 @@ def kind_of(id_: str) -> Kind | None:
     """What an id names, by its prefix in any region; None if it has no name to look up."""
     found = _PREFIX.match(id_)
     return None if found is None else _KINDS.get(found[1])
+
+
+def _want(
+    wanted: dict[str, Wanted], id_: str | None, space_id: str | None, environment_id: str
+) -> None:
+    """Add an id whose name can be looked up."""
+    if id_ is None or id_ in wanted:
+        return
+    kind = kind_of(id_)
+    if kind == "user":
+        wanted[id_] = Wanted(kind, id_)
+    elif kind is not None:
+        wanted[id_] = Wanted(kind, id_, space_id if kind == "guest" else environment_id)
 
 
 def _person(person: User | Guest) -> Named:
