@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import deque
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from streamer.capture.position import (
     READ_MARGIN,
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 
     from streamer.config import CaptureSettings
     from streamer.flatfile.server_profile import ServerProfile
+
+LONG_LISTING_LASTS: Final = timedelta(seconds=6.5)
+"""Fast polls keep their start this long where many rows stand behind it (a burst), because then
+they know the place of the last row. After that a new start leaves those rows out: it is 2 s back,
+its `since` is up to 2 s before it, and a server that rounds adds 0.5 s."""
 
 
 class Look(Enum):
@@ -83,6 +88,7 @@ class Cursor:
         self._sieve.seen_from = self.position.seen_from
         self._tail = Tail()
         self._unconfirmed: deque[Capture] = deque()
+        self._long: tuple[datetime, int] | None = None
         self._restored_at = self.position.seen_from or datetime.min.replace(tzinfo=UTC)
 
     @property
@@ -134,8 +140,11 @@ class Cursor:
                     capture = self._capture(kind, batch, joins=joins)
                     self._read = capture.position
                     self._sieve.seen_from = capture.position.seen_from
-                    self._unconfirmed.append(capture)
-                    yield capture
+                    if kind is Look.FAST and batch.complete:
+                        self._remember_length(scope, batch.listed)
+                    if capture.readings or batch.complete or not batch.more:
+                        self._unconfirmed.append(capture)
+                        yield capture
         finally:
             self._sieve.forget_all_but(capture.readings for capture in self._unconfirmed)
 
@@ -188,6 +197,10 @@ class Cursor:
         base = base_of(at, windows)
         if at.polled is None and kind is not Look.DEEP_SWEEP:
             kind = Look.FAST
+        if kind is Look.FAST and self._long is not None and base is not None:
+            start, listed = self._long
+            if start <= base <= start + LONG_LISTING_LASTS:
+                return Scope(start, at.watermark, listed)
         read_to = latest(at.watermark, at.polled)
         wide = earlier(read_to, windows.overlap)
         start: datetime | None
@@ -206,6 +219,10 @@ class Cursor:
         start = latest(start, self._floor)
         proved = at.watermark if kind is Look.FAST else None
         return Scope(start, proved, steady=kind in {Look.SWEEP, Look.DEEP_SWEEP})
+
+    def _remember_length(self, scope: Scope, listed: int) -> None:
+        is_long = scope.start is not None and listed > self._profile.full
+        self._long = (scope.start, listed) if is_long and scope.start is not None else None
 
     def _capture(self, kind: Look, batch: Batch[Reading], *, joins: bool) -> Capture:
         at, begun_at = self._read, batch.begun_at

@@ -1,22 +1,19 @@
-"""The walk over `GET /events`, which promises neither an order, nor a page size, nor stable pages.
+"""What is asked of `GET /events`, and what a look through it brings.
 
-Pure: it is driven through a function that fetches one page, and through a sieve that knows what was
-handed out before. Handing a row out is always safe; only `Batch.proved` needs an argument.
+The words that the walk (`streamer.flatfile.walk`), the client that fetches pages and the cursor
+that keeps the positions have in common. No I/O.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from datetime import datetime, timedelta
+from typing import Final, Generic, Protocol, TypeVar
 
 from streamer.flatfile.pages import Page
 
-if TYPE_CHECKING:
-    from streamer.flatfile.server_profile import ServerProfile
-
-ONE_SECOND = timedelta(seconds=1)
+ONE_SECOND: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +66,16 @@ class Scope:
 
     Attributes:
         start: Everything created from here on; None: everything.
-        proved: Up to here everything is known already and need not be seen again (fast polls).
-        steady: Keep one `since` for the whole look, also if it is long (sweeps).
+        proved: A fast poll: everything created up to here is known already, and is only looked at
+            again as far as that costs little. None: a thorough look.
+        listed: A fast poll: how many rows the last one found from this same `start` on.
+        steady: Keep one `since`, also if the look is long. Then even a listing in the order of
+            arrival shows what came late; with a `since` that follows, it would be passed by.
     """
 
     start: datetime | None
     proved: datetime | None = None
+    listed: int = 0
     steady: bool = False
 
 
@@ -87,16 +88,18 @@ class Batch(Generic[T]):
         proved: Every row in scope, created up to here and visible since the look began, was handed
             out, with this batch at the latest. None: nothing more than before.
         begun_at: `Date` of the first answer of the look.
-        complete: The look is over. Then everything in scope that was visible all along was handed
-            out, if it was created before the look began.
+        complete: The look is over: everything in scope that was created before the look began, and
+            visible all along, was handed out.
         more: There was more to read when this batch ended.
+        listed: With `complete`: rows from `Scope.start` on, if that is known.
     """
 
     found: list[T]
     proved: datetime | None
     begun_at: datetime | None
-    complete: bool
-    more: bool
+    complete: bool = False
+    more: bool = True
+    listed: int = 0
 
 
 def whole_second_before(moment: datetime) -> datetime:
@@ -105,37 +108,3 @@ def whole_second_before(moment: datetime) -> datetime:
     It may compare, cut or round to milliseconds or seconds, inclusively or exclusively.
     """
     return moment.replace(microsecond=0) - ONE_SECOND
-
-
-async def walk(
-    fetch: FetchPage, profile: ServerProfile, scope: Scope, sieve: Sieve[T]
-) -> AsyncGenerator[Batch[T], None]:
-    """Read everything in `scope`, and say how far that is proved."""
-    since = None if scope.start is None else whole_second_before(scope.start)
-    begun_at: datetime | None = None
-    offset = 0
-    number, size = 1, profile.page_size
-    while True:
-        page = await fetch(PageRequest(since, number, size))
-        profile.observe(len(page.rows), page.size_bytes)
-        if number == 1:
-            begun_at = page.server_at
-        times = [
-            moment or page.server_at or datetime.min.replace(tzinfo=UTC) for moment in page.times
-        ]
-        found = sorted(sieve.sift(page, times), key=_created_at)
-        last = profile.is_last(len(times), size)
-        newest = max(times, default=None)
-        below = [moment for moment in times if newest is not None and moment < newest]
-        proved = newest if last else max(below, default=None)
-        yield Batch(found, proved, begun_at, last, not last)
-        if last:
-            return
-        offset += len(times) - 1
-        limit = profile.full
-        size = max(range((limit + 1) // 2, limit + 1), key=lambda s: (offset // s + 1) * s)
-        number = offset // size + 1
-
-
-def _created_at(row: Timed) -> datetime:
-    return row.created_at

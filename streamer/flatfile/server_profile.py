@@ -53,6 +53,15 @@ class OrderEvidence:
         self.falling = 0
 
     @property
+    def is_against(self) -> bool:
+        """Whether rows have been seen that no order explains."""
+        return bool(self.rising and self.falling)
+
+    def contradict(self) -> None:
+        """Note that a belief from earlier looks was disappointed."""
+        self.rising = self.falling = 1
+
+    @property
     def order(self) -> Order:
         """What may be believed so far."""
         if self.rising >= CONVINCING_STEPS and not self.falling:
@@ -102,6 +111,10 @@ class ServerProfile:
             self.page_size = max(1, min(self.page_size, rows) // 2)
         elif size_bytes * 4 < LARGE_PAGE_BYTES and rows >= self.page_size < self._ceiling:
             self.page_size = min(self.page_size * 2, self._ceiling)
+
+    def lower_cap(self, rows: int) -> None:
+        """Forget the longest page: a page of so many `rows` was short, and had a successor."""
+        self.longest = max(rows, DOCUMENTED_PAGE_SIZE)
 
     def shrink(self) -> None:
         """Ask for less: the last answer could not be used, maybe because it was too large."""

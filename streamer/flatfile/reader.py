@@ -1,0 +1,171 @@
+"""The pages of one look, one at a time: what is new on each, and whether it is in order.
+
+Whatever was new on a page is held until a batch takes it: also what was seen while looking for the
+end of the listing, and on pages that turned out to prove nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from operator import attrgetter, ge, le
+from typing import TYPE_CHECKING, Final, Generic
+
+from streamer.flatfile.listing import FetchPage, PageRequest, Sieve, T
+from streamer.flatfile.server_profile import (
+    DOCUMENTED_PAGE_SIZE,
+    Order,
+    OrderEvidence,
+    ServerProfile,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streamer.flatfile.pages import Page
+
+_CREATED_AT: Final = attrgetter("created_at")
+
+
+class OrderDoubtedError(Exception):
+    """The look goes on under another belief: never leaves `streamer.flatfile.walk`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting(Generic[T]):
+    """One page, as the walk sees it.
+
+    Attributes:
+        offset: Place of its first row in the listing, from 0, if the size asked for was honoured.
+        times: When its rows were created, in the order of the answer.
+        found: What was new on it.
+        last: Whether it ends the listing.
+        page: The answer.
+    """
+
+    offset: int
+    times: list[datetime]
+    found: list[T]
+    last: bool
+    page: Page
+
+    @property
+    def end(self) -> int:
+        """Place of the first row behind it."""
+        return self.offset + len(self.times)
+
+
+class Reader(Generic[T]):
+    """Reads pages for one look.
+
+    Attributes:
+        begun_at: `Date` of the first answer.
+        held_bytes: About how much is held.
+        thorough: Whether a page that ends the listing is believed only after asking for one more
+            row. A server whose cap went down would otherwise cut every listing short.
+    """
+
+    def __init__(
+        self, fetch: FetchPage, profile: ServerProfile, sieve: Sieve[T], *, thorough: bool
+    ) -> None:
+        self.thorough = thorough
+        self.begun_at: datetime | None = None
+        self.held_bytes = 0
+        self._fetch = fetch
+        self._profile = profile
+        self._sieve = sieve
+        self._evidence = OrderEvidence()
+        self._held: list[T] = []
+        self._begun = False
+
+    @property
+    def limit(self) -> int:
+        """Most rows that may be asked for, so that a short page is the last one."""
+        return self._profile.full
+
+    @property
+    def order(self) -> Order:
+        """The order to go by in this look."""
+        if self._evidence.is_against:
+            return Order.UNKNOWN
+        if self._profile.order is Order.UNKNOWN:
+            self._profile.order = self._evidence.order
+        return self._profile.order
+
+    async def first(self, since: datetime | None) -> Sighting[T]:
+        """Read the first page, as long as can be had."""
+        return await self.read(since, 1, self._profile.page_size)
+
+    async def read(self, since: datetime | None, number: int, size: int) -> Sighting[T]:
+        """Read a page.
+
+        Raises:
+            OrderDoubtedError: It is not in the order that was believed. What was new is held.
+        """
+        page = await self._fetch(PageRequest(since, number, size))
+        if not self._begun:
+            self._begun = True
+            self.begun_at = page.server_at
+        rows = len(page.rows)
+        self._profile.observe(rows, page.size_bytes)
+        times = _filled(page.times, page.server_at)
+        found = self._sieve.sift(page, times)
+        self._hold(found, page.size_bytes * len(found) // (rows or 1))
+        self._check_order(times)
+        offset = (number - 1) * size
+        last = self._profile.is_last(rows, size)
+        if last and self.thorough and rows >= DOCUMENTED_PAGE_SIZE:
+            last = await self.is_end(since, offset + rows)
+            if not last:
+                self._profile.lower_cap(rows)
+        return Sighting(offset, times, found, last, page)
+
+    def identities(self, sighting: Sighting[T]) -> list[int]:
+        """Return what tells the rows of a page from one another."""
+        return self._sieve.identities(sighting.page)
+
+    async def is_end(self, since: datetime | None, offset: int) -> bool:
+        """Ask for the one row at `offset`: whether the listing ends before it."""
+        return not (await self.read(since, offset + 1, 1)).times
+
+    def take(self, up_to: datetime | None = None) -> list[T]:
+        """Give out what is held, oldest first; only what was created `up_to` a time."""
+        held = sorted(self._held, key=_CREATED_AT)
+        keep: list[T] = []
+        if up_to is not None:
+            keep = [item for item in held if item.created_at > up_to]
+            held = held[: len(held) - len(keep)]
+        self.held_bytes = self.held_bytes * len(keep) // (len(held) + len(keep) or 1)
+        self._held = keep
+        return held
+
+    def _hold(self, found: list[T], size_bytes: int) -> None:
+        self._held += found
+        self.held_bytes += size_bytes
+
+    def _check_order(self, times: Sequence[datetime]) -> None:
+        if self._evidence.is_against:
+            return
+        believed = self._profile.order
+        if believed is Order.UNKNOWN:
+            self._evidence.add(times)
+            return
+        in_order = le if believed is Order.OLDEST_FIRST else ge
+        if not all(map(in_order, times, islice(times, 1, None))):
+            self._evidence.contradict()
+            self._profile.order = Order.UNKNOWN
+            raise OrderDoubtedError
+
+
+def _filled(times: list[datetime | None], server_at: datetime | None) -> list[datetime]:
+    """Give each row without a date-time that of the row before it, or else of the next one."""
+    if None not in times:
+        return times  # type: ignore[return-value]
+    known = (moment for moment in times if moment is not None)
+    last = next(known, server_at or datetime.min.replace(tzinfo=UTC))
+    filled = []
+    for moment in times:
+        last = moment or last
+        filled.append(last)
+    return filled

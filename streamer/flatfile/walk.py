@@ -1,0 +1,308 @@
+"""The walk through `GET /events`, which promises no order, no page size and no stable pages.
+
+Pure: pages come through a function, and a sieve knows what was handed out before. Handing a row out
+is always safe; only `Batch.proved`, which becomes the watermark, needs an argument. It is a
+different one for each order, and the order is doubted on every page: one row out of order, and the
+look goes on as if there were none.
+
+* Oldest first: page by page, proved as far as nothing is left to read.
+* Newest first: a short listing at once, a long one in stretches from its far end.
+* No order: all of it, until a pass brings nothing that was there when the look began.
+
+Limits. A listing that looks sorted for eight pages and is not (grouped by space, say) can hide rows
+from a first read, whose `since` follows; sweeps keep theirs. Without an order, rows that vanish
+while equal-looking ones appear cannot be told from pages that were read.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from streamer.flatfile.listing import Batch, FetchPage, Scope, Sieve, T, whole_second_before
+from streamer.flatfile.reader import OrderDoubtedError, Reader, Sighting
+from streamer.flatfile.server_profile import Order
+from streamer.flatfile.stretch import Stretch, place
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from streamer.flatfile.server_profile import ServerProfile
+
+STRETCH_PAGES: Final = 8
+"""Pages that are held at once where the newest come first, and after which `since` may follow where
+the oldest do."""
+
+REREAD_SHARE: Final = 8
+"""`since` follows once at most one in so many rows would be read again."""
+
+COURTESY_PAGES: Final = 2
+"""Pages that a fast poll reads of what is known already, for what came a little late."""
+
+MOST_PASSES: Final = 12
+"""Over a listing without an order; then the look ends unproved, and the next one begins anew."""
+
+HELD_BYTES: Final = 32 * 1024 * 1024
+"""Beyond this, what is held is handed out, in order or not."""
+
+_ROUNDING: Final = timedelta(milliseconds=500)
+
+_FOLLOWED_BEHIND: Final = timedelta(seconds=3)
+"""`since` follows at most this far behind: up to 2 s for whole seconds, 0.5 s for rounding."""
+
+
+async def walk(
+    fetch: FetchPage, profile: ServerProfile, scope: Scope, sieve: Sieve[T]
+) -> AsyncGenerator[Batch[T], None]:
+    """Read everything in `scope`, and say how far that is proved."""
+    reader = Reader(fetch, profile, sieve, thorough=scope.proved is None)
+    while True:
+        try:
+            async with aclosing(_walk_once(reader, scope)) as batches:
+                async for batch in batches:
+                    yield batch
+            return
+        except OrderDoubtedError:
+            yield Batch(reader.take(), None, reader.begun_at)
+
+
+async def _walk_once(reader: Reader[T], scope: Scope) -> AsyncGenerator[Batch[T], None]:
+    since = None if scope.start is None else whole_second_before(scope.start)
+    first = await _near_the_end(reader, since, scope) or await reader.first(since)
+    if first.last and first.offset == 0:
+        newest = max(first.times, default=None)
+        yield _complete(reader, newest, listed=first.end)
+        return
+    batches: AsyncGenerator[Batch[T], None]
+    match reader.order:
+        case Order.OLDEST_FIRST:
+            batches = _oldest_first(reader, since, first, scope)
+        case Order.NEWEST_FIRST:
+            batches = _newest_first(reader, since, first, scope)
+        case Order.UNKNOWN:
+            batches = _in_no_order(reader, since, first)
+    async with aclosing(batches):
+        async for batch in batches:
+            yield batch
+
+
+def _complete(
+    reader: Reader[T], proved: datetime | None, *, more: bool = False, listed: int = 0
+) -> Batch[T]:
+    return Batch(reader.take(), proved, reader.begun_at, complete=True, more=more, listed=listed)
+
+
+async def _near_the_end(
+    reader: Reader[T], since: datetime | None, scope: Scope
+) -> Sighting[T] | None:
+    """Go straight to the end of a listing that was long a moment ago, the oldest first.
+
+    Everything behind `scope.proved` is then on this page or behind it, if the page begins no later.
+    """
+    if scope.proved is None or reader.order is not Order.OLDEST_FIRST:
+        return None
+    limit = reader.limit
+    if scope.listed <= limit:
+        return None
+    page = await reader.read(since, *place(scope.listed - limit // 2, limit))
+    return page if page.times and page.times[0] <= scope.proved else None
+
+
+async def _oldest_first(
+    reader: Reader[T], since: datetime | None, first: Sighting[T], scope: Scope
+) -> AsyncGenerator[Batch[T], None]:
+    begun_at = reader.begun_at
+    reader.thorough |= first.offset == 0
+    while True:
+        stretch = Stretch(reader, since, first, Order.OLDEST_FIRST)
+        recent = _Recent()
+        async with aclosing(stretch.follow()) as pages:
+            while True:
+                if stretch.ended:
+                    yield _complete(reader, stretch.settled, listed=stretch.last.end)
+                    return
+                if begun_at and stretch.settled and stretch.settled > begun_at:
+                    yield _complete(reader, stretch.settled, more=True)
+                    return
+                yield Batch(reader.take(), stretch.settled, begun_at)
+                recent.add(stretch.last.times)
+                since = (
+                    stretch.since if scope.steady else _since_to_follow(stretch, recent, begun_at)
+                )
+                if since != stretch.since:
+                    break
+                await anext(pages, None)
+        first = await reader.first(since)
+        if not first.times:
+            yield _complete(reader, None)
+            return
+
+
+class _Recent:
+    """The times of the last pages of a stretch, to count what would be read again."""
+
+    def __init__(self) -> None:
+        self._pages: deque[list[datetime]] = deque()
+
+    def add(self, times: list[datetime]) -> None:
+        if not times:
+            return
+        self._pages.append(times)
+        while self._pages[0][-1] < times[-1] - _FOLLOWED_BEHIND:
+            self._pages.popleft()
+
+    def count_from(self, moment: datetime) -> int:
+        return sum(len(times) - bisect_left(times, moment) for times in self._pages)
+
+
+def _since_to_follow(
+    stretch: Stretch[T], recent: _Recent, begun_at: datetime | None
+) -> datetime | None:
+    """Return a later `since` to go on with, if that reads little again; else the present one.
+
+    Never beyond the look's beginning: rows from the future stand at the end of the listing.
+    """
+    if stretch.pages < STRETCH_PAGES or stretch.crossing:
+        return stretch.since
+    newest = stretch.last_at if begun_at is None else min(stretch.last_at, begun_at)
+    since = whole_second_before(newest)
+    if stretch.since is not None and since <= stretch.since:
+        return stretch.since
+    again = recent.count_from(since - _ROUNDING)
+    return since if again * REREAD_SHARE <= stretch.last.end else stretch.since
+
+
+async def _newest_first(
+    reader: Reader[T], since: datetime | None, first: Sighting[T], scope: Scope
+) -> AsyncGenerator[Batch[T], None]:
+    newest = first.times[0]
+    stretch = Stretch(reader, since, first, Order.NEWEST_FIRST)
+    async with aclosing(stretch.follow()) as pages:
+        if scope.proved is not None:
+            while not stretch.ended and stretch.pages < STRETCH_PAGES:
+                if stretch.last_at <= scope.proved and (
+                    stretch.pages >= COURTESY_PAGES or not first.found
+                ):
+                    yield _complete(reader, newest)
+                    return
+                await anext(pages, None)
+        reader.thorough = True
+        if stretch.ended or await reader.is_end(since, STRETCH_PAGES * reader.limit):
+            async for _ in pages:
+                if reader.held_bytes > HELD_BYTES:
+                    yield Batch(reader.take(), None, reader.begun_at)
+            yield _complete(reader, newest)
+            return
+    async with aclosing(_from_the_far_end(reader, since)) as batches:
+        async for batch in batches:
+            yield batch
+
+
+async def _from_the_far_end(
+    reader: Reader[T], since: datetime | None
+) -> AsyncGenerator[Batch[T], None]:
+    """Read a long listing in stretches, each up to where the one before began.
+
+    A stretch proves what is strictly older than its first row: of that one's instant, more may
+    stand on the page before. The next stretch reads it whole.
+    """
+    held = STRETCH_PAGES * reader.limit
+    begin = await _find_end(reader, since, held) - held
+    frontier: datetime | None = None
+    step, drift, before = held, 0, 0
+    while True:
+        page = await reader.read(since, *place(max(0, begin), reader.limit))
+        if page.offset and not (page.times and (frontier is None or page.times[0] > frontier)):
+            begin, step = begin - step, step * 2
+            continue
+        if not page.times:
+            yield _complete(reader, None)
+            return
+        stretch = Stretch(reader, since, page, Order.NEWEST_FIRST)
+        async with aclosing(stretch.follow()) as pages:
+            while not stretch.ended and (frontier is None or stretch.last_at >= frontier):
+                await anext(pages, None)
+                if reader.held_bytes > HELD_BYTES:
+                    yield Batch(reader.take(), None, reader.begun_at)
+        newest = page.times[0]
+        if page.offset == 0:
+            yield _complete(reader, newest)
+            return
+        yield Batch(reader.take(up_to=newest), stretch.behind_first_at, reader.begun_at)
+        if frontier is not None:
+            drift = max(0, stretch.place_of(frontier) - before)
+        frontier, before, step = newest, page.offset, held
+        begin = before + drift - held + reader.limit // 8
+
+
+async def _find_end(reader: Reader[T], since: datetime | None, known: int) -> int:
+    """Return a place a little behind the listing's last row, by asking for single rows.
+
+    Args:
+        reader: Reads them.
+        since: Lower bound of the listing.
+        known: A place where there is a row.
+    """
+    low, high = known, 2 * known
+    while not await reader.is_end(since, high):
+        low, high = high, 2 * high
+    while high - low > known // 2:
+        middle = (low + high) // 2
+        if await reader.is_end(since, middle):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+async def _in_no_order(
+    reader: Reader[T], since: datetime | None, first: Sighting[T]
+) -> AsyncGenerator[Batch[T], None]:
+    """Read everything, again and again, until nothing comes that was there when it began.
+
+    Within a pass each page begins with a row that the pass has met, so that rows that vanish are
+    noticed wherever the order, whatever it is, is the same for every page.
+    """
+    begun_at = reader.begun_at
+    page = first
+    for _ in range(MOST_PASSES):
+        met: set[int] = set()
+        news, newest = False, None
+        while True:
+            met.update(reader.identities(page))
+            news |= any(begun_at is None or new.created_at <= begun_at for new in page.found)
+            old = [moment for moment in page.times if begun_at is None or moment <= begun_at]
+            newest = max([*old, newest] if newest else old, default=None)
+            yield Batch(reader.take(), None, begun_at)
+            if page.last:
+                break
+            if reader.order is not Order.UNKNOWN:
+                raise OrderDoubtedError
+            page = await _next_met(reader, since, page.end, met)
+        if not news:
+            yield _complete(reader, newest)
+            return
+        page = await reader.first(since)
+    yield Batch(reader.take(), None, begun_at, more=False)
+
+
+async def _next_met(
+    reader: Reader[T], since: datetime | None, end: int, met: set[int]
+) -> Sighting[T]:
+    """Read the page behind `end`, or one further back if rows have vanished."""
+    back = 0
+    while True:
+        limit = reader.limit
+        number, size = place(max(0, end - 1 - back), limit)
+        can_overlap = number * size > end or back
+        if not can_overlap:
+            number, size = place(end, limit)
+        page = await reader.read(since, number, size)
+        if number == 1 or not can_overlap:
+            return page
+        if page.times and reader.identities(page)[0] in met:
+            return page
+        back = max(2 * back, limit // 2, 1)
