@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import killed_at
 from tests.support.audit_follower import AuditFollower
-from tests.support.daemon_process import RUN, DaemonProcess
+from tests.support.daemon_process import RUN, DaemonProcess, environ_of
 from tests.support.sandbox_process import SandboxProcess
 
 if TYPE_CHECKING:
@@ -34,15 +34,9 @@ class Account(NamedTuple):
     servers: str
     newest: list[tuple[str, str]]
 
-
-async def account_of(sandbox: SandboxProcess, servers: str) -> Account:
-    """Let one more thing happen everywhere: what is published last."""
-    newest = [
-        (environment, event_id)
-        for environment in await sandbox.environments()
-        for event_id in await sandbox.emit(environment)
-    ]
-    return Account(sandbox, servers, newest)
+    def environ(self, prefix: str) -> dict[str, str]:
+        """The variables of its only worker: a restart takes its shards back at once."""
+        return environ_of(self.sandbox, self.servers, prefix, KAFKA__GROUP_INSTANCE_ID="only")
 
 
 def busy_sandbox() -> SandboxProcess:
@@ -56,13 +50,7 @@ async def finished(
     account: Account, prefix: str, programs: Sequence[Sequence[str]]
 ) -> tuple[Findings, list[DaemonProcess]]:
     """Run one worker after another; the last one finishes and is stopped. Then judge the topic."""
-    environ = {
-        **account.sandbox.environ,
-        "STREAMER_KAFKA__BOOTSTRAP_SERVERS": account.servers,
-        "STREAMER_KAFKA__TOPIC_PREFIX": prefix,
-        "STREAMER_KAFKA__PARTITIONS": "4",
-        "STREAMER_KAFKA__GROUP_INSTANCE_ID": "only",
-    }
+    environ = account.environ(prefix)
     workers = [DaemonProcess(environ, program=program) for program in programs]
     async with AuditFollower(account.servers, f"{prefix}.audit") as follower:
         for worker in workers[:-1]:
@@ -83,7 +71,7 @@ async def test_killed_at_an_exact_point_loses_and_repeats_nothing(
     # Dying while it starts does harm only where something was left open before.
     points = [killed_at.BEFORE_CHECKPOINT, point] if point == killed_at.STARTED else [point]
     async with busy_sandbox() as sandbox:
-        account = await account_of(sandbox, broker.bootstrap_servers)
+        account = Account(sandbox, broker.bootstrap_servers, await sandbox.emit_everywhere())
         (found, dead), (control, _) = await asyncio.gather(
             finished(account, prefix, [*(launched(one) for one in points), RUN]),
             finished(
@@ -103,17 +91,10 @@ async def test_control_that_is_not_killed_is_sound(broker: LocalBroker, prefix: 
     """It is the kill that the control fails by: stopped in order and started again, it does not."""
     control = launched(killed_at.NEVER, WITHOUT)
     async with busy_sandbox() as sandbox:
-        account = await account_of(sandbox, broker.bootstrap_servers)
-        environ = {
-            **sandbox.environ,
-            "STREAMER_KAFKA__BOOTSTRAP_SERVERS": account.servers,
-            "STREAMER_KAFKA__TOPIC_PREFIX": prefix,
-            "STREAMER_KAFKA__PARTITIONS": "4",
-            "STREAMER_KAFKA__GROUP_INSTANCE_ID": "only",
-        }
+        account = Account(sandbox, broker.bootstrap_servers, await sandbox.emit_everywhere())
         async with (
             AuditFollower(account.servers, f"{prefix}.audit") as follower,
-            DaemonProcess(environ, program=control) as first,
+            DaemonProcess(account.environ(prefix), program=control) as first,
         ):
             await follower.until_records(600, within_s=60)
             assert await first.stop() == 0

@@ -18,6 +18,8 @@ import aiohttp
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tests.support.sandbox_process import SandboxProcess
+
 REPOSITORY: Final = Path(__file__).parents[2]
 
 RUN: Final = ("-m", "streamer", "run")
@@ -27,6 +29,17 @@ STOP_S: Final = 20.0
 """What the daemon promises from SIGTERM to its end."""
 
 _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
+
+
+def environ_of(sandbox: SandboxProcess, servers: str, prefix: str, **more: str) -> dict[str, str]:
+    """The variables of a deployment with four shards; `more` is `KAFKA__GROUP="g"` and the like."""
+    return {
+        **sandbox.environ,
+        "STREAMER_KAFKA__BOOTSTRAP_SERVERS": servers,
+        "STREAMER_KAFKA__TOPIC_PREFIX": prefix,
+        "STREAMER_KAFKA__PARTITIONS": "4",
+        **{f"STREAMER_{name}": value for name, value in more.items()},
+    }
 
 
 class DaemonProcess:
@@ -117,11 +130,21 @@ class DaemonProcess:
         ):
             return response.status, await response.text()
 
-    async def until_ready(self, *, within_s: float = START_S) -> None:
-        """Wait until `/readyz` says yes."""
-        async with asyncio.timeout(within_s):
-            while (await self.get("/readyz"))[0] != 200:  # noqa: ASYNC110 - a page is asked
-                await asyncio.sleep(0.05)
+    async def shards(self) -> frozenset[int]:
+        """The shards that it has, if all of them are running, as `/readyz` says."""
+        status, page = await self.get("/readyz")
+        return frozenset(map(int, json.loads(page)["shards"])) if status == 200 else frozenset()
+
+    async def until_shards(self, count: int, *, within_s: float = START_S) -> None:
+        """Wait until it has that many shards, and is ready."""
+        shards: frozenset[int] = frozenset()
+        try:
+            async with asyncio.timeout(within_s):
+                while len(shards := await self.shards()) != count:  # noqa: ASYNC110 - a page
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            message = f"{shards} and not {count} shards within {within_s} s: {self.text[-3000:]}"
+            raise AssertionError(message) from None
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""

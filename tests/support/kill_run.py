@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from confluent_kafka.admin import AdminClient
 
 from tests.support.audit_follower import AuditFollower, ends_with
-from tests.support.daemon_process import DaemonProcess
+from tests.support.daemon_process import DaemonProcess, environ_of
 from tests.support.sandbox_process import SandboxProcess
 
 if TYPE_CHECKING:
@@ -108,14 +108,10 @@ async def kill_over_and_over(servers: str, prefix: str, plan: KillPlan) -> KillR
         ) as sandbox,
         AuditFollower(servers, f"{prefix}.audit") as follower,
     ):
-        environ = {
-            **sandbox.environ,
-            "STREAMER_KAFKA__BOOTSTRAP_SERVERS": servers,
-            "STREAMER_KAFKA__TOPIC_PREFIX": prefix,
-            "STREAMER_KAFKA__PARTITIONS": "4",
-            # The only worker: a restart takes its shards back at once.
-            "STREAMER_KAFKA__GROUP_INSTANCE_ID": "only",
-        }
+        # The only worker: a restart takes its shards back at once.
+        environ = environ_of(
+            sandbox, servers, prefix, KAFKA__GROUP_INSTANCE_ID="only"
+        )
         killer = _Killer(plan, follower, servers, f"{prefix}.audit")
         while not killer.is_done:
             async with DaemonProcess(environ) as daemon:
@@ -123,11 +119,7 @@ async def kill_over_and_over(servers: str, prefix: str, plan: KillPlan) -> KillR
         async with DaemonProcess(environ) as daemon:
             # Newer than all others: whoever has published these has published those.
             await sandbox.settings(rate=0.0)
-            last = [
-                (environment, event_id)
-                for environment in await sandbox.environments()
-                for event_id in await sandbox.emit(environment)
-            ]
+            last = await sandbox.emit_everywhere()
             await follower.until_published(last, within_s=plan.catch_up_s)
             assert await daemon.stop() == 0
         findings = await follower.findings(await sandbox.ledger())

@@ -90,6 +90,17 @@ class SandboxProcess:
         body = {"environment": environment, "topic": topic, **how}
         return list((await self.post("emit", body))["ids"])
 
+    async def emit_everywhere(self, **how: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - JSON
+        """Let something happen in every environment, and return environments with the ids.
+
+        What happened before is older: whoever has published these has published all.
+        """
+        return [
+            (environment, event_id)
+            for environment in await self.environments()
+            for event_id in await self.emit(environment, **how)
+        ]
+
     async def settings(self, **options: Any) -> None:  # noqa: ANN401 - as SandboxOptions
         """Change options while it runs."""
         await self.post("settings", options)
