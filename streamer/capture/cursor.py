@@ -198,9 +198,9 @@ class Cursor:
         if at.polled is None and kind is not Look.DEEP_SWEEP:
             kind = Look.FAST
         if kind is Look.FAST and self._long is not None and base is not None:
-            start, listed = self._long
-            if start <= base <= start + LONG_LISTING_LASTS:
-                return Scope(start, at.watermark, listed)
+            since_at, listed = self._long
+            if since_at <= base <= since_at + LONG_LISTING_LASTS:
+                return Scope(since_at, at.watermark, listed)
         read_to = latest(at.watermark, at.polled)
         wide = earlier(read_to, windows.overlap)
         start: datetime | None

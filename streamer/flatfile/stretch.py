@@ -53,10 +53,10 @@ class Stretch(Generic[T]):
     Attributes:
         since: The lower bound that all its pages share.
         last: The page that was read last.
-        last_at: The last `createdAt` on it.
+        open_at: The first `createdAt`, in the listing's order, of which something may be left to
+            read: of the last row, or an instant before it that must be crossed again.
         settled: The furthest `createdAt` of which nothing is left to read; None: none yet.
         behind_first_at: The first `createdAt` behind the one that the stretch begins with.
-        crossing: Whether an instant before `last_at` may still have to be read again.
         pages: How many have been read.
     """
 
@@ -71,18 +71,23 @@ class Stretch(Generic[T]):
         self._turn = 0
         self.since = since
         self.pages = 1
-        self.crossing = False
+        self._crossed_at: datetime | None = None
         self.settled: datetime | None = None
         self.behind_first_at: datetime | None = None
         self.last = first
         self._first_at = first.times[0]
-        self.last_at = first.times[-1]
+        self._last_at = first.times[-1]
         self._settle()
 
     @property
     def ended(self) -> bool:
         """Whether the end of the listing was reached, and nothing must be read again."""
-        return self.last.last and not self.crossing
+        return self.last.last and self._crossed_at is None
+
+    @property
+    def open_at(self) -> datetime:
+        """See above."""
+        return self._crossed_at or self._last_at
 
     async def follow(self) -> AsyncGenerator[None, None]:
         """Read on to the end of the listing; yields after each page."""
@@ -90,7 +95,7 @@ class Stretch(Generic[T]):
             number, size = place(self._turn, self._reader.limit)
             if number * size > self.last.end:
                 admits = self._not_after if self._is_open else self._before
-                await self._advance(self._turn, admits, self.last_at)
+                await self._advance(self._turn, admits, self._last_at)
                 self._settle()
                 yield
                 continue
@@ -99,12 +104,12 @@ class Stretch(Generic[T]):
 
     async def _cross(self) -> AsyncGenerator[None, None]:
         """Read all of an instant that does not end on the page that begins before it."""
-        self.crossing = True
-        instant, turn = self.last_at, self._turn
+        instant, turn = self._last_at, self._turn
+        self._crossed_at = instant
         brought = _has_new(self.last, instant)
         quiet, needed, again = 0, 1, False
         while True:
-            while not self.last.last and self._not_after(self.last_at, instant):
+            while not self.last.last and self._not_after(self._last_at, instant):
                 await self._advance_within(instant)
                 brought |= _has_new(self.last, instant)
                 yield
@@ -117,7 +122,7 @@ class Stretch(Generic[T]):
             await self._advance(turn, self._before, instant)
             brought = _has_new(self.last, instant)
             yield
-        self.crossing = False
+        self._crossed_at = None
         self._go_to(instant)
         self._settle()
 
@@ -148,7 +153,7 @@ class Stretch(Generic[T]):
         self.pages += 1
         self.last = sighting
         if sighting.times:
-            self.last_at = sighting.times[-1]
+            self._last_at = sighting.times[-1]
 
     def _settle(self) -> None:
         """Work out what is complete now, and from where on the next page must begin."""
@@ -158,7 +163,7 @@ class Stretch(Generic[T]):
         if self.behind_first_at is None:
             behind = (at for at in page.times if self._before(self._first_at, at))
             self.behind_first_at = next(behind, None)
-        others = page.times.index(self.last_at)
+        others = page.times.index(self._last_at)
         if others:
             self._is_open = False
             self._turn = page.offset + others - 1
@@ -168,7 +173,7 @@ class Stretch(Generic[T]):
         else:
             self._turn = page.end - 1 if self._is_open else page.offset - 1
         if page.last:
-            self._go_to(self.last_at)
+            self._go_to(self._last_at)
 
     def place_of(self, moment: datetime) -> int:
         """Return where on the last page the rows that are not before `moment` begin."""

@@ -165,9 +165,9 @@ def _since_to_follow(
 
     Never beyond the look's beginning: rows from the future stand at the end of the listing.
     """
-    if stretch.pages < STRETCH_PAGES or stretch.crossing:
+    if stretch.pages < STRETCH_PAGES:
         return stretch.since
-    newest = stretch.last_at if begun_at is None else min(stretch.last_at, begun_at)
+    newest = stretch.open_at if begun_at is None else min(stretch.open_at, begun_at)
     since = whole_second_before(newest)
     if stretch.since is not None and since <= stretch.since:
         return stretch.since
@@ -183,7 +183,7 @@ async def _newest_first(
     async with aclosing(stretch.follow()) as pages:
         if scope.proved is not None:
             while not stretch.ended and stretch.pages < STRETCH_PAGES:
-                if stretch.last_at <= scope.proved and (
+                if stretch.open_at <= scope.proved and (
                     stretch.pages >= COURTESY_PAGES or not first.found
                 ):
                     yield _complete(reader, newest)
@@ -223,7 +223,7 @@ async def _from_the_far_end(
             return
         stretch = Stretch(reader, since, page, Order.NEWEST_FIRST)
         async with aclosing(stretch.follow()) as pages:
-            while not stretch.ended and (frontier is None or stretch.last_at >= frontier):
+            while not stretch.ended and (frontier is None or stretch.open_at >= frontier):
                 await anext(pages, None)
                 if reader.held_bytes > HELD_BYTES:
                     yield Batch(reader.take(), None, reader.begun_at)
