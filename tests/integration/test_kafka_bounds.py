@@ -32,7 +32,7 @@ from tests.support.kafka_parts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 TRANSACTION_S = 2.0
 SLACK_S = 1.5
@@ -52,12 +52,12 @@ def fragile_broker(_quick_starts: None) -> Iterator[LocalBroker]:
 
 
 @pytest.fixture
-def fragile(fragile_broker: LocalBroker) -> Iterator[LocalBroker]:
-    """The broker, running and going on again afterwards."""
-    try:
-        yield fragile_broker
-    finally:
-        fragile_broker.resume()
+async def fragile(fragile_broker: LocalBroker) -> AsyncIterator[LocalBroker]:
+    """The broker, running, and running again afterwards."""
+    yield fragile_broker
+    fragile_broker.resume()
+    if fragile_broker.pid is None:
+        await fragile_broker.start()
 
 
 def producer_of(servers: str, transactional_id: str, **options: float) -> TransactionalProducer:

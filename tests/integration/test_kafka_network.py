@@ -222,7 +222,7 @@ async def test_record_appended_during_a_look_up_by_time_is_not_jumped_over(
     connection = connection_to(proxy.servers)
     async with LogReader(connection) as reader, started(connection, prefix) as producer:
         await commit(producer, {audit: outgoing(b"old")})
-        now_ms = round(time.time() * 1000) + 1
+        now_ms = int(time.time() * 1000)  # after the old record, and not after the new one
         second = proxy.catch(Api.LIST_OFFSETS, Fault.HOLD, after=1)
         looking = asyncio.create_task(reader.at_time(audit, [0], now_ms))
         async with asyncio.timeout(10):

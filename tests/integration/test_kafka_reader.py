@@ -160,11 +160,12 @@ async def test_records_appended_while_reading_are_left_out(
     texts = [b"%d" % number for number in range(CHUNK + 500)]
     await publish(broker, topic, *texts)
     start, end = await reader.bounds(topic, 0)
+    await publish(broker, topic, b"late, and fetched along with the others")
 
     got: list[bytes | None] = []
     async for chunk in reader.read(topic, 0, start, end):
         if not got:
-            await publish(broker, topic, b"late")
+            await publish(broker, topic, b"later")
         got += [message.value for message in chunk]
 
     assert got == texts
