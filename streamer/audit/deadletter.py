@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 import orjson
 
-from streamer.audit.catalog import describe
 from streamer.audit.cloudevents import text
 from streamer.audit.record import quoted
 from streamer.audit.redaction import redact_event
@@ -111,7 +110,6 @@ def omit(draft: Draft, privacy: Privacy) -> Omission:
     stub = msgspec.structs.replace(
         draft,
         event=small,
-        topic=describe(small.topic),
         copied=copied,
         redacted=redacted[:_PATHS_IN_STUB],
         replaced=(draft.replaced or replaced)[:_PATHS_IN_STUB],

@@ -13,11 +13,18 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from streamer.audit.layers import Layer, unescaped
+from streamer.flatfile.grammar import is_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from streamer.audit.layers import Kind
+
 DEEPEST: Final = 8
+MOST_LOOKS: Final = 32
+"""How often, on average, each byte is looked at, over all levels and encodings; real events need a
+few. What is left over after that goes whole."""
+
 LONGEST_LAYER_BYTES: Final = 4 * 1024 * 1024
 """A suspect string that is longer than this is not decoded but taken out whole."""
 
@@ -77,11 +84,10 @@ class Found(NamedTuple):
 class _Frame:
     """An object or array that is open, with the member that is being read."""
 
-    __slots__ = ("dependent", "hidden", "index", "is_named", "key", "role", "value_at")
+    __slots__ = ("dependent", "index", "is_named", "key", "role", "value_at")
 
-    def __init__(self, *, is_array: bool, hidden: bool) -> None:
+    def __init__(self, *, is_array: bool) -> None:
         self.index = 0 if is_array else -1
-        self.hidden = hidden
         self.key = b""
         self.role: Role = _NONE
         self.value_at = -1
@@ -105,8 +111,13 @@ class Scanner:
         """
         found: list[Found] = []
         work = [_Search(text, None, path, found)]
+        budget_bytes = MOST_LOOKS * len(text)
         while work:
             search = work.pop()
+            budget_bytes -= len(search.text)
+            if budget_bytes < 0:
+                search.take(0, len(search.text), TOO_DEEP, search.path)
+                continue
             if search.layer is None or b'"' in search.text:
                 self._search_json(search, work)
             if search.layer is not None:
@@ -117,7 +128,7 @@ class Scanner:
         text = search.text
         lowered = text.lower().decode("latin-1")
         suspect = self._rules.suspect
-        frame = _Frame(is_array=False, hidden=False)
+        frame = _Frame(is_array=False)
         stack = [frame]
         for token in _TOKEN.finditer(text):
             start = token.start()
@@ -128,11 +139,10 @@ class Scanner:
                     frame.role = self._role(frame.key)
                 elif frame.role is _SOUGHT:
                     continue
-                if not frame.hidden and suspect(lowered[start : token.end()]):
+                if suspect(lowered[start : token.end()]):
                     search.look_inside(token.span(1), search.path_of(stack), work)
             elif char in _OPENERS:
-                hidden = frame.hidden or frame.role is _SOUGHT
-                frame = _Frame(is_array=char == _BRACKET, hidden=hidden)
+                frame = _Frame(is_array=char == _BRACKET)
                 stack.append(frame)
             else:
                 self._end_member(search, stack, start)
@@ -149,7 +159,7 @@ class Scanner:
         frame = stack[-1]
         start, role = frame.value_at, frame.role
         frame.value_at, frame.role = -1, _NONE
-        if role is _NONE or frame.hidden:
+        if role is _NONE:
             return
         value = search.text[start:end].strip(b" \t\r\n")
         if value in _HARMLESS:
@@ -174,7 +184,10 @@ class Scanner:
         for start, end in self._rules.spans(search.text):
             search.take(start, end, self._rules.mark(search.text[start:end]), search.path)
         if b"%" in search.text:
-            search.look_behind_percents(work)
+            search.look_behind("percent", work)
+        # In JSON, escapes are inside its strings; those have been looked into.
+        if b"\\" in search.text and not is_json(search.text):
+            search.look_behind("string", work)
 
     def _role(self, key: bytes) -> Role:
         role = self._roles.get(key)
@@ -237,12 +250,12 @@ class _Search(NamedTuple):
             layer = Layer("string", self.layer, self.text[start:end], start)
             work.append(_Search(layer.text, layer, path, self.found))
 
-    def look_behind_percents(self, work: list[_Search]) -> None:
-        """Search what percent-encoding hides."""
+    def look_behind(self, kind: Kind, work: list[_Search]) -> None:
+        """Search what another encoding of the whole text hides."""
         if self.layer is None or self.layer.depth >= DEEPEST:
             self.take(0, len(self.text), TOO_DEEP, self.path)
             return
-        layer = Layer("percent", self.layer, self.text, 0)
+        layer = Layer(kind, self.layer, self.text, 0)
         if len(layer.text) < len(self.text):
             work.append(_Search(layer.text, layer, self.path, self.found))
 

@@ -248,6 +248,16 @@ def test_a_context_with_odd_members_still_names_who_and_where() -> None:
     assert found["target"] == {"type": "sheet", "id": "us_sh_1"}
 
 
+def test_a_name_is_cut_to_a_bounded_length() -> None:
+    """A title of a megabyte stays in the payload as sent, and is cut as the target's name."""
+    title = "x" * 100_000
+    found = record(
+        event("thread:created", context={"threadId": "us_th_1"}, payload={"title": title})
+    )
+    assert found["target"]["name"] == "x" * 256 + "…"
+    assert found["payload"]["title"] == title
+
+
 def test_a_failed_job_is_a_failure_under_any_topic() -> None:
     """The job's own status overrules what the topic suggests."""
     assert record(event("job:updated", payload={"status": "failed"}))["outcome"] == "failure"

@@ -11,6 +11,7 @@ import pytest
 
 from streamer.audit import credentials
 from streamer.audit.redaction import redact, redact_event, redact_text
+from streamer.audit.scanner import LONGEST_LAYER_BYTES
 from streamer.flatfile.rows import read_row
 from tests.support.audit_records import ADA, element, event, record, sealed
 
@@ -45,6 +46,10 @@ DISGUISES: dict[str, tuple[bytes, str]] = {
         _json({"v": 'got 5" and {"token": "' + SECRET}),
         "p.v",
     ),
+    "escaped json in a text": (
+        _json({"v": 'payload={\\"token\\": \\"' + SECRET + '\\"}'}),
+        "p.v.token",
+    ),
     "python in a string": (_json({"v": "{'token': '" + SECRET + "'}"}), "p.v"),
     "url query": (_json({"u": f"https://x.example.com/?a=1&token={SECRET}&b=2"}), "p.u"),
     "url fragment": (_json({"u": f"https://x.example.com/#access_token={SECRET}"}), "p.u"),
@@ -53,12 +58,14 @@ DISGUISES: dict[str, tuple[bytes, str]] = {
         "p.u",
     ),
     "percent-encoded key": (_json({"u": f"https://x/?%74oken={SECRET}"}), "p.u"),
+    "percent-encoded piece": (_json({"q": f"a=1&t%6fken={SECRET}"}), "p.q"),
     "percent-encoded json": (
         _json({"u": "https://x/?q=" + quote(_json({"token": SECRET}))}),
         "p.u.token",
     ),
     "password in a url": (_json({"u": f"postgres://me:{SECRET}@db.example.com/x"}), "p.u"),
     "by prefix": (_json({"v": f"sk_live_{SECRET}"}), "p.v"),
+    "by prefix, with a quote in it": (_json({"v": f'sk_live"{SECRET}'}), "p.v"),
     "by prefix inside a text": (_json({"v": f"use (pat_{SECRET}) now"}), "p.v"),
     "by prefix behind an escape": (_json({"v": f"line\npk_{SECRET}"}), "p.v"),
     "by escaped prefix": (b'{"v":"\\u0073k_%b"}' % SECRET.encode(), "p.v"),
@@ -157,6 +164,57 @@ def test_bytes_beside_a_credential_are_untouched() -> None:
     assert redacted.text == raw % b"[redacted]"
 
 
+def test_a_credential_is_cut_out_to_its_last_escape() -> None:
+    """Where it begins or ends with an escape, the whole escape goes."""
+    raw = b'{"v":"x \\u0073k_\\u00e9\\u0064","w":"a\\/b"}'
+    assert redact(raw, "p").text == b'{"v":"x [redacted]","w":"a\\/b"}'
+
+
+@pytest.mark.parametrize("levels", [1, 4, 8, 12])
+@pytest.mark.parametrize("how", ["percent", "string"])
+def test_what_is_too_deep_to_be_looked_into_goes_whole(how: str, levels: int) -> None:
+    """Whatever the number of levels, nothing is published unseen."""
+    text = f"%74oken={SECRET}" if how == "percent" else f'{{"t\\u006fken":"{SECRET}"}}'
+    for _ in range(levels):
+        text = text.replace("%", "%25") if how == "percent" else json.dumps(text)[1:-1]
+    raw = b'{"v":"%b","w":"a"}' % text.encode()
+    redacted = redact(raw, "p")
+    assert SECRET.encode() not in redacted.text
+    assert redacted.text.endswith(b'"w":"a"}')
+
+
+def _wrapped(levels: int) -> bytes:
+    """Return JSON in which each level hides the one below in another encoding."""
+    text = f"token={SECRET} "
+    for level in range(levels):
+        if level % 3 == 0:
+            text = "x" + json.dumps(text) + "y"
+        elif level % 3 == 1:
+            text = quote(text) + "%41"
+        else:
+            text = json.dumps(text)[1:-1] + "\\n"
+    return _json({"v": text, "w": "a"})
+
+
+@pytest.mark.parametrize("levels", range(16))
+@pytest.mark.parametrize("looks", [2, 32])
+def test_encodings_in_any_mixture_hide_nothing(
+    levels: int, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the looks that a text is worth are used up before its last level."""
+    monkeypatch.setattr("streamer.audit.scanner.MOST_LOOKS", looks)
+    text = redact(_wrapped(levels), "p").text
+    assert SECRET.encode() not in text
+    assert text.endswith(b'"w": "a"}')
+
+
+def test_a_string_too_long_to_be_decoded_goes_whole_if_it_is_suspect() -> None:
+    """Beyond a few megabytes, a string with a credential in it is not worth keeping."""
+    pad = "x" * LONGEST_LAYER_BYTES
+    assert redact(_json({"v": pad + "?token=" + SECRET}), "p").text == b'{"v": "[redacted]"}'
+    assert redact(_json({"v": pad}), "p").text == _json({"v": pad})
+
+
 def test_credentials_in_names_and_odd_members_are_taken_out() -> None:
     """Names that were looked up, the domain, an unknown topic and lifecycle texts are searched."""
     key = f"sk_{SECRET}"
@@ -210,6 +268,8 @@ EVIL = {
     "urls": b'{"a":"token=' + b"://a:" * 60_000 + b'"}',
     "bearers": b'{"a":"' + b"bearer " * 40_000 + b'"}',
     "keys": b'{"' + b"token" * 60_000 + b'":1}',
+    "escapes in escapes": b'{"a":"token=' + b"\\\\" * 100_000 + b'"}',
+    "strings in strings": b'{"a":"token=' + b'\\"%25' * 60_000 + b'"}',
     "spaces": b'{"a":"token=' + b" " * 300_000 + b'"}',
 }
 
