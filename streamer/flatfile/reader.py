@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Generic
 from streamer.flatfile.listing import FetchPage, PageRequest, Sieve, T
 from streamer.flatfile.server_profile import (
     DOCUMENTED_PAGE_SIZE,
+    SHORTEST_EVIDENCE,
     Order,
     OrderEvidence,
     ServerProfile,
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from streamer.flatfile.pages import Page
+
+CONVINCING_PAGES: Final = 8
+"""Pages of one look, all in order, by which an order comes to be trusted."""
 
 _CREATED_AT: Final = attrgetter("created_at")
 
@@ -61,6 +65,8 @@ class Reader(Generic[T]):
 
     Attributes:
         begun_at: `Date` of the first answer.
+        going_by: The order that the walk relies on at present; a page that is against it, of this
+            environment or another, ends that.
         held_bytes: About how much is held.
         thorough: Whether a page that ends the listing is believed only after asking for one more
             row. A server whose cap went down would otherwise cut every listing short.
@@ -71,6 +77,7 @@ class Reader(Generic[T]):
     ) -> None:
         self.thorough = thorough
         self.begun_at: datetime | None = None
+        self.going_by = Order.UNKNOWN
         self.held_bytes = 0
         self._fetch = fetch
         self._profile = profile
@@ -78,6 +85,7 @@ class Reader(Generic[T]):
         self._evidence = OrderEvidence()
         self._held: list[T] = []
         self._begun = False
+        self._pages = 0
 
     @property
     def limit(self) -> int:
@@ -86,12 +94,19 @@ class Reader(Generic[T]):
 
     @property
     def order(self) -> Order:
-        """The order to go by in this look."""
-        if self._evidence.is_against:
-            return Order.UNKNOWN
-        if self._profile.order is Order.UNKNOWN:
-            self._profile.order = self._evidence.order
+        """The order to go by."""
         return self._profile.order
+
+    @property
+    def trusts_order(self) -> bool:
+        """Whether the order is borne out well enough to prove something by it."""
+        if self._pages >= CONVINCING_PAGES:
+            self._profile.trusted = True
+        return self._profile.trusted
+
+    def trust_order(self) -> None:
+        """Note that a whole listing of several pages was in order."""
+        self._profile.trusted = True
 
     async def first(self, since: datetime | None) -> Sighting[T]:
         """Read the first page, as long as can be had."""
@@ -145,16 +160,17 @@ class Reader(Generic[T]):
         self.held_bytes += size_bytes
 
     def _check_order(self, times: Sequence[datetime]) -> None:
-        if self._evidence.is_against:
-            return
-        believed = self._profile.order
-        if believed is Order.UNKNOWN:
+        profile = self._profile
+        if profile.order is Order.UNKNOWN:
             self._evidence.add(times)
-            return
-        in_order = le if believed is Order.OLDEST_FIRST else ge
-        if not all(map(in_order, times, islice(times, 1, None))):
-            self._evidence.contradict()
-            self._profile.order = Order.UNKNOWN
+            profile.order = self._evidence.order
+        elif profile.order is not Order.NONE:
+            in_order = le if profile.order is Order.OLDEST_FIRST else ge
+            if all(map(in_order, times, islice(times, 1, None))):
+                self._pages += len(times) >= SHORTEST_EVIDENCE
+            else:
+                profile.order = Order.NONE
+        if self.going_by is not Order.UNKNOWN and self.going_by is not profile.order:
             raise OrderDoubtedError
 
 

@@ -38,6 +38,7 @@ class Order(Enum):
     UNKNOWN = "unknown"
     OLDEST_FIRST = "oldest first"
     NEWEST_FIRST = "newest first"
+    NONE = "none"
 
 
 class OrderEvidence:
@@ -53,20 +54,13 @@ class OrderEvidence:
         self.falling = 0
 
     @property
-    def is_against(self) -> bool:
-        """Whether rows have been seen that no order explains."""
-        return bool(self.rising and self.falling)
-
-    def contradict(self) -> None:
-        """Note that a belief from earlier looks was disappointed."""
-        self.rising = self.falling = 1
-
-    @property
     def order(self) -> Order:
         """What may be believed so far."""
-        if self.rising >= CONVINCING_STEPS and not self.falling:
+        if self.rising and self.falling:
+            return Order.NONE
+        if self.rising >= CONVINCING_STEPS:
             return Order.OLDEST_FIRST
-        if self.falling >= CONVINCING_STEPS and not self.rising:
+        if self.falling >= CONVINCING_STEPS:
             return Order.NEWEST_FIRST
         return Order.UNKNOWN
 
@@ -83,16 +77,20 @@ class ServerProfile:
     """Order, cap and bearable page size of one server, as seen so far.
 
     Attributes:
-        order: Believed after 8 distinct times in one direction and none against, in one look.
+        order: Believed after 8 distinct times in one direction and none against, in one look. One
+            row out of order disproves it for good: then there is none.
+        trusted: Whether 8 pages, or a listing of several, have borne it out: until then nothing is
+            proved by it before a look has seen the whole listing.
         longest: Rows of the longest page seen: the cap, or less.
     """
 
-    __slots__ = ("_ceiling", "longest", "order", "page_size")
+    __slots__ = ("_ceiling", "longest", "order", "page_size", "trusted")
 
     def __init__(self, page_size: int) -> None:
         self._ceiling = page_size
         self.page_size = page_size
         self.order = Order.UNKNOWN
+        self.trusted = False
         self.longest = 0
 
     @property

@@ -60,6 +60,7 @@ async def walk(
     """Read everything in `scope`, and say how far that is proved."""
     reader = Reader(fetch, profile, sieve, thorough=scope.proved is None)
     while True:
+        reader.going_by = Order.UNKNOWN
         try:
             async with aclosing(_walk_once(reader, scope)) as batches:
                 async for batch in batches:
@@ -77,12 +78,13 @@ async def _walk_once(reader: Reader[T], scope: Scope) -> AsyncGenerator[Batch[T]
         yield _complete(reader, newest, listed=first.end)
         return
     batches: AsyncGenerator[Batch[T], None]
+    reader.going_by = reader.order
     match reader.order:
         case Order.OLDEST_FIRST:
             batches = _oldest_first(reader, since, first, scope)
         case Order.NEWEST_FIRST:
             batches = _newest_first(reader, since, first, scope)
-        case Order.UNKNOWN:
+        case Order.UNKNOWN | Order.NONE:
             batches = _in_no_order(reader, since, first)
     async with aclosing(batches):
         async for batch in batches:
@@ -102,7 +104,7 @@ async def _near_the_end(
 
     Everything behind `scope.proved` is then on this page or behind it, if the page begins no later.
     """
-    if scope.proved is None or reader.order is not Order.OLDEST_FIRST:
+    if scope.proved is None or reader.order is not Order.OLDEST_FIRST or not reader.trusts_order:
         return None
     limit = reader.limit
     if scope.listed <= limit:
@@ -122,12 +124,14 @@ async def _oldest_first(
         async with aclosing(stretch.follow()) as pages:
             while True:
                 if stretch.ended:
+                    reader.trust_order()
                     yield _complete(reader, stretch.settled, listed=stretch.last.end)
                     return
-                if begun_at and stretch.settled and stretch.settled > begun_at:
-                    yield _complete(reader, stretch.settled, more=True)
+                settled = stretch.settled if reader.trusts_order else None
+                if begun_at and settled and settled > begun_at:
+                    yield _complete(reader, settled, more=True)
                     return
-                yield Batch(reader.take(), stretch.settled, begun_at)
+                yield Batch(reader.take(), settled, begun_at)
                 recent.add(stretch.last.times)
                 since = (
                     stretch.since if scope.steady else _since_to_follow(stretch, recent, begun_at)
@@ -183,6 +187,8 @@ async def _newest_first(
     async with aclosing(stretch.follow()) as pages:
         if scope.proved is not None:
             while not stretch.ended and stretch.pages < STRETCH_PAGES:
+                if not reader.trusts_order:
+                    break
                 if stretch.open_at <= scope.proved and (
                     stretch.pages >= COURTESY_PAGES or not first.found
                 ):
@@ -194,6 +200,7 @@ async def _newest_first(
             async for _ in pages:
                 if reader.held_bytes > HELD_BYTES:
                     yield Batch(reader.take(), None, reader.begun_at)
+            reader.trust_order()
             yield _complete(reader, newest)
             return
     async with aclosing(_from_the_far_end(reader, since)) as batches:
@@ -231,7 +238,8 @@ async def _from_the_far_end(
         if page.offset == 0:
             yield _complete(reader, newest)
             return
-        yield Batch(reader.take(up_to=newest), stretch.behind_first_at, reader.begun_at)
+        proved = stretch.behind_first_at if reader.trusts_order else None
+        yield Batch(reader.take(up_to=newest), proved, reader.begun_at)
         if frontier is not None:
             drift = max(0, stretch.place_of(frontier) - before)
         frontier, before, step = newest, page.offset, held
@@ -279,7 +287,7 @@ async def _in_no_order(
             yield Batch(reader.take(), None, begun_at)
             if page.last:
                 break
-            if reader.order is not Order.UNKNOWN:
+            if reader.order in {Order.OLDEST_FIRST, Order.NEWEST_FIRST}:
                 raise OrderDoubtedError
             page = await _next_met(reader, since, page.end, met)
         if not news:
