@@ -42,6 +42,10 @@ _SECOND: Final = (
 )
 
 
+PREFIXES: Final = ("sk_", "pk_", "pat_")
+"""How a credential that is one word begins."""
+
+
 def _finder(pattern: str) -> SchemaValidator:
     return SchemaValidator(core_schema.str_schema(pattern=pattern, strict=True))
 
@@ -113,8 +117,10 @@ class CredentialRules:
         return Role.NAMING if key in _NAMING_KEYS else Role.NONE
 
     def suspect(self, lowered: str) -> bool:
-        """Tell whether there may be one in a string."""
-        return _has_piece(lowered) or "%" in lowered
+        """Tell whether there may be one in a string: not in one of letters and digits alone."""
+        return (
+            (_has_piece(lowered) or "%" in lowered) and not lowered.isalnum() and _has_sign(lowered)
+        )
 
     def mark(self, _sought: bytes) -> bytes:
         """Return the same for all of them: it tells nothing."""

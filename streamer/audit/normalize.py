@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from streamer.flatfile.models import Row
 
 _NULL: Final = Raw(b"null")
+_NULL_BYTES: Final = len(_NULL)
 _PARTS: Final = {
     "namespaces": "namespaces",
     "target": "event_target",
@@ -169,15 +170,16 @@ def _with_digest_for_id(event: Event) -> Event:
 def _copied(event: Event, time: bytes | None) -> bytes:
     pieces: list[Raw | bytes] = []
     rest: tuple[bytes, ...] = ()
-    if event.target != _NULL or event.namespaces is not ABSENT:
+    if len(event.target) != _NULL_BYTES or event.namespaces is not ABSENT:
         rest = _place_typed(event, pieces)
-    if (part := event.context) != _NULL and part is not ABSENT:
+    # The length is asked for first: comparing bytes of a page with `null` costs ten times as much.
+    if (size := len(part := event.context)) and (size != _NULL_BYTES or part != _NULL):
         pieces += (b',"context":', part)
-    if (part := event.attributes) != _NULL and part is not ABSENT:
+    if (size := len(part := event.attributes)) and (size != _NULL_BYTES or part != _NULL):
         pieces += (b',"attributes":', part)
-    if (part := event.origin) != _NULL and part is not ABSENT:
+    if (size := len(part := event.origin)) and (size != _NULL_BYTES or part != _NULL):
         pieces += (b',"origin":', part)
-    if (part := event.payload) != _NULL and part is not ABSENT:
+    if (size := len(part := event.payload)) and (size != _NULL_BYTES or part != _NULL):
         pieces += (b',"payload":', part)
     if rest or time is None or event.extra is not ABSENT:
         pieces.append(_extra(event, time, rest))
@@ -215,7 +217,7 @@ def _without_credentials(event: Event, *, of_secret: bool) -> tuple[Event, tuple
     paths: list[str] = []
     for field, path in _PARTS.items():
         part = bytes(getattr(event, field))
-        if part:
+        if part and (of_secret or credentials.suspect(part)):
             redacted = redact(part, path, of_secret=of_secret)
             if redacted.paths:
                 changed[field] = Raw(redacted.text)

@@ -2,7 +2,7 @@
 
 Fetch a page, decode it with the payload left as raw bytes, name the actor from a dictionary, format
 the record, link it with SHA-256, `send_batch` with zstd, records and checkpoint in one transaction
-a page; nothing else: no catalog, redaction, what-was-seen, dead letters, logs, metrics, retries.
+a page, all environments at once; nothing else: no catalog, redaction, what-was-seen, dead letters, logs, metrics, retries.
 Frozen: what streamer costs is told as a ratio to this. It imports nothing of streamer.
 
 Usage: python tests/bench/floor.py API_URL BOOTSTRAP_SERVERS TOPIC PARTITIONS
@@ -55,10 +55,14 @@ async def archive(url: str, servers: str, topic: str, partitions: int) -> int:
             environments = [one["id"] for one in (await response.json())["data"]]
         async with session.get(f"{url}/users", params={"pageSize": "100"}) as response:
             names = {one["id"]: one["name"].encode() for one in (await response.json())["data"]}
-        total = 0
-        for environment in environments:
-            total += await archive_one(session, url, servers, topic, partitions, environment, names)
-        return total
+        return sum(
+            await asyncio.gather(
+                *(
+                    archive_one(session, url, servers, topic, partitions, environment, names)
+                    for environment in environments
+                )
+            )
+        )
 
 
 async def archive_one(
@@ -143,9 +147,7 @@ async def archive_one(
         futures.append(await producer.send_batch(batch, topic, partition=partition))
         checkpoint = b'{"sequence":%d,"head":"%b"}' % (sequence, head.hex().encode())
         futures.append(
-            await producer.send(
-                topic + ".checkpoints", checkpoint, key=key, partition=partition
-            )
+            await producer.send(topic + ".checkpoints", checkpoint, key=key, partition=partition)
         )
         await asyncio.gather(*futures)
         await producer.commit_transaction()
