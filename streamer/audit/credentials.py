@@ -116,11 +116,11 @@ class CredentialRules:
             return Role.DEPENDENT
         return Role.NAMING if key in _NAMING_KEYS else Role.NONE
 
-    def suspect(self, lowered: str) -> bool:
+    def suspect(self, content: bytes) -> bool:
         """Tell whether there may be one in a string: not in one of letters and digits alone."""
-        return (
-            (_has_piece(lowered) or "%" in lowered) and not lowered.isalnum() and _has_sign(lowered)
-        )
+        if content.isalnum():
+            return False
+        return suspect(content)
 
     def mark(self, _sought: bytes) -> bytes:
         """Return the same for all of them: it tells nothing."""

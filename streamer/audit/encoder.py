@@ -6,13 +6,12 @@ with the next, so that a capture can be encoded again after a commit that failed
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from streamer.audit import cloudevents, deadletter, fragments
-from streamer.audit.chain import Link, seal
+from streamer.audit.chain import Head, Link, extend
 from streamer.audit.cloudevents import Header
 from streamer.audit.deadletter import DeadLetter
 from streamer.audit.fragments import Kept, Piece
@@ -115,28 +114,25 @@ class Encoder:
         Returns:
             The records, and where the chain stands behind the last of them.
         """
-        sequence, head = link
+        sequence, head = link.sequence, Head.of(link.head)
         recorded = ("ce_recordedtime", observed.encode())
         batch = _Batch(names, f',"observed":"{observed}"', (*self._headers, recorded))
         sealed: list[Sealed] = []
+        is_clear, most_bytes = self._privacy.is_clear, self._max_body_bytes
         for draft in drafts:
             sequence += 1
             letters: tuple[DeadLetter, ...] = ()
-            shown = draft
-            if not self._privacy.is_clear:
-                shown = without_personal_data(draft, names, self._privacy)
-            body: bytes | None = None
+            shown = draft if is_clear else without_personal_data(draft, names, self._privacy)
+            parts: tuple[bytes, ...] = ()
             headers: list[Header] = []
             if draft.broken is None and draft.event.id not in refused:
-                body, headers = self._body(shown, sequence, batch)
-            if body is None or len(body) > self._max_body_bytes:
+                parts, headers = self._body(shown, sequence, batch)
+            if not parts or len(parts[0]) + len(parts[1]) > most_bytes:
                 shown, letters = self._omit(shown, sequence, observed)
-                body, headers = self._body(shown, sequence, batch)
-            digest = sha256(head + body).digest()
-            value = seal(head, digest, body)
+                parts, headers = self._body(shown, sequence, batch)
+            value, head = extend(head, parts)
             sealed.append(Sealed(shown.event.id, draft.revision, sequence, value, headers, letters))
-            head = digest
-        return sealed, Link(sequence, head)
+        return sealed, Link(sequence, head.digest)
 
     def _omit(
         self, draft: Draft, sequence: int, observed: str
@@ -150,8 +146,10 @@ class Encoder:
         )
         return omission.draft, letters
 
-    def _body(self, draft: Draft, sequence: int, batch: _Batch) -> tuple[bytes, list[Header]]:
-        """Return a record without its seal, and its headers."""
+    def _body(
+        self, draft: Draft, sequence: int, batch: _Batch
+    ) -> tuple[tuple[bytes, ...], list[Header]]:
+        """Return the parts of a record without its seal, and its headers."""
         event, revision, names = draft.event, draft.revision, batch.names
         action = self._actions.get(draft.topic)
         if action is None or revision != 1 or draft.target.has_failed or draft.is_stub:
@@ -179,12 +177,10 @@ class Encoder:
             f"{self._where}{self._space(draft, names)}{self._domain(event.domain)}"
             f"{fragments.lifecycle(event, self._privacy) if changed else ''}"
         ).encode()
-        body = head + draft.copied
-        if draft.redacted:
-            body += fragments.redacted(draft.redacted)
+        done = fragments.redacted(draft.redacted) if draft.redacted else b""
         if not self._privacy.is_clear:
-            body += fragments.policy(self._privacy, draft.replaced)
-        return body, headers
+            done += fragments.policy(self._privacy, draft.replaced)
+        return (head, draft.copied, done) if done else (head, draft.copied), headers
 
     def _when(self, draft: Draft, headers: list[Header]) -> str:
         """Return the record's time, and add the headers that only some records have."""

@@ -37,29 +37,22 @@ class PersonalRules:
         self._names = sorted(
             (name.encode("utf-8", "replace").lower() for name in long_enough), key=len, reverse=True
         )
-        self._lowered = [name.decode("latin-1") for name in self._names]
 
     def may_hold(self, text: bytes) -> bool:
         """Tell whether JSON text may hold any; False is certain."""
         lowered = text.lower()
-        return (
-            b"metadata" in lowered
-            or b"createdbyusername" in lowered
-            or self.suspect(lowered.decode("latin-1"))
-        )
+        return b"metadata" in lowered or b"createdbyusername" in lowered or self.suspect(lowered)
 
     def role(self, key: str) -> Role:
         """Tell it by its key."""
         return _ROLES.get(key, Role.NONE)
 
-    def suspect(self, lowered: str) -> bool:
+    def suspect(self, content: bytes) -> bool:
         """Tell whether there may be any in a string."""
-        return (
-            "@" in lowered
-            or "%" in lowered
-            or "\\u" in lowered
-            or any(name in lowered for name in self._lowered)
-        )
+        if b"@" in content or b"%" in content or b"\\" in content:
+            return True
+        lowered = content.lower()
+        return any(name in lowered for name in self._names)
 
     def mark(self, sought: bytes) -> bytes:
         """Return a pseudonym, or that something was dropped."""

@@ -34,7 +34,15 @@ KEY_BYTES: Final = 64
 _PATH_PARTS: Final = 32
 _CACHED_KEYS: Final = 4096
 
-_TOKEN: Final = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"?([ \t\r\n]*+:)?+|[\[\]{},]', re.DOTALL)
+_STRING: Final = rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"?'
+_SPACE: Final = rb"[ \t\r\n]*+"
+_TOKEN: Final = re.compile(
+    _STRING + rb"(?:" + _SPACE + rb"(:)" + _SPACE + rb"(?:" + _STRING + rb")?+)?+|[\[\]{},]",
+    re.DOTALL,
+)
+"""A string (1), or a key (1) with its colon (2) and, if that is a string, its value (3); a bracket;
+a comma. Other values are what lies between."""
+
 _QUOTE, _COMMA, _OPENERS, _BRACKET = ord('"'), ord(","), b"[{", ord("[")
 _HARMLESS: Final = frozenset((b"", b'""', b"null", b"true", b"false", b"[]", b"{}"))
 
@@ -62,8 +70,8 @@ class Rules(Protocol):
     def role(self, key: str) -> Role:
         """Return what a key, in lower case, says of its value."""
 
-    def suspect(self, lowered: str) -> bool:
-        """Tell whether a string, in lower case, decoded as Latin-1, is worth being looked into."""
+    def suspect(self, content: bytes) -> bool:
+        """Tell whether what stands between two quotes is worth being looked into."""
 
     def spans(self, plain: bytes) -> Iterable[tuple[int, int]]:
         """Return what is sought in a text, each with at least one byte."""
@@ -100,7 +108,7 @@ class Scanner:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._roles: dict[bytes, Role] = {}
+        self._keys: dict[bytes, tuple[Role, bool]] = {}
 
     def find(self, text: bytes, path: str) -> list[Found]:
         """Return what is sought in JSON text, in order, none inside another.
@@ -126,41 +134,51 @@ class Scanner:
 
     def _search_json(self, search: _Search, work: list[_Search]) -> None:
         text = search.text
-        lowered = text.lower().decode("latin-1")
-        suspect = self._rules.suspect
         frame = _Frame(is_array=False)
         stack = [frame]
         for token in _TOKEN.finditer(text):
             start = token.start()
             char = text[start]
             if char == _QUOTE:
-                if token[2] is not None:
-                    frame.key, frame.value_at = token[1], token.end()
-                    frame.role = self._role(frame.key)
-                elif frame.role is _SOUGHT:
-                    continue
-                if suspect(lowered[start : token.end()]):
-                    search.look_inside(token.span(1), search.path_of(stack), work)
+                self._search_string(search, stack, token, work)
             elif char in _OPENERS:
                 frame = _Frame(is_array=char == _BRACKET)
                 stack.append(frame)
             else:
-                self._end_member(search, stack, start)
+                if frame.value_at >= 0:
+                    self._end_member(search, stack, start)
                 if char == _COMMA:
                     frame.index += frame.index >= 0
                 elif len(stack) > 1:
                     self._end_object(search, stack.pop())
                     frame = stack[-1]
         while stack:  # What was never closed.
-            self._end_member(search, stack, len(text))
+            if stack[-1].value_at >= 0:
+                self._end_member(search, stack, len(text))
             self._end_object(search, stack.pop())
+
+    def _search_string(
+        self, search: _Search, stack: list[_Frame], token: re.Match[bytes], work: list[_Search]
+    ) -> None:
+        """Search a string, or a key together with its value if that is a string."""
+        frame = stack[-1]
+        string = 1
+        if token[2] is not None:
+            string = 3
+            frame.key = token[1]
+            role, is_suspect = self._key(frame.key)
+            if role is not _NONE:
+                frame.role, frame.value_at = role, token.end(2)
+            if is_suspect:
+                search.look_inside(token.span(1), search.path_of(stack), work)
+        content = token[string]
+        if content and frame.role is not _SOUGHT and self._rules.suspect(content):
+            search.look_inside(token.span(string), search.path_of(stack), work)
 
     def _end_member(self, search: _Search, stack: list[_Frame], end: int) -> None:
         frame = stack[-1]
         start, role = frame.value_at, frame.role
         frame.value_at, frame.role = -1, _NONE
-        if role is _NONE:
-            return
         value = search.text[start:end].strip(b" \t\r\n")
         if value in _HARMLESS:
             return
@@ -172,7 +190,7 @@ class Scanner:
             if frame.dependent is None:
                 frame.dependent = []
             frame.dependent.append((start, end, search.path_of(stack)))
-        elif value[:1] == b'"' and self._role(value.strip(b'"')) is _SOUGHT:
+        elif value[:1] == b'"' and self._key(value.strip(b'"'))[0] is _SOUGHT:
             frame.is_named = True
 
     def _end_object(self, search: _Search, frame: _Frame) -> None:
@@ -189,17 +207,19 @@ class Scanner:
         if b"\\" in search.text and not is_json(search.text):
             search.look_behind("string", work)
 
-    def _role(self, key: bytes) -> Role:
-        role = self._roles.get(key)
-        if role is None:
+    def _key(self, key: bytes) -> tuple[Role, bool]:
+        """Return what a key says of its value, and whether it is itself worth being looked into."""
+        known = self._keys.get(key)
+        if known is None:
             # As many bytes as escapes can make of what tells.
             name = unescaped(key[-6 * KEY_BYTES :]).decode("utf-8", "replace")
             role = self._rules.role(name.strip().lower())
+            known = role, self._rules.suspect(key)
             if len(key) <= KEY_BYTES:
-                if len(self._roles) >= _CACHED_KEYS:
-                    self._roles.clear()
-                self._roles[key] = role
-        return role
+                if len(self._keys) >= _CACHED_KEYS:
+                    self._keys.clear()
+                self._keys[key] = known
+        return known
 
 
 class _Search(NamedTuple):

@@ -63,7 +63,7 @@ def _holds(text: str) -> bool:
 
 
 @given(_planted())
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_what_is_planted_goes_and_its_neighbours_stay(pieces: tuple[bytes, bytes, bytes]) -> None:
     """Bytes outside the credential come back identical."""
     before, secret, after = pieces
@@ -74,7 +74,7 @@ def test_what_is_planted_goes_and_its_neighbours_stay(pieces: tuple[bytes, bytes
 
 
 @given(_OBJECTS)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_suspicion_never_misses_what_the_scanner_finds(value: dict[str, Any]) -> None:
     """What the fast look clears holds nothing that the slow one would take out."""
     text = json.dumps(value).encode()
@@ -102,7 +102,7 @@ _CORES = st.sampled_from(
 
 
 @given(_CORES, _LAYERS)
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_no_planted_secret_survives_any_wrapping(core: bytes, layers: list[str]) -> None:
     """Objects, arrays, strings, URLs and escapes in any order hide nothing."""
     text = core % SECRET.encode()
@@ -125,7 +125,7 @@ def test_no_planted_secret_survives_any_wrapping(core: bytes, layers: list[str])
 
 
 @given(_OBJECTS, st.sampled_from(("pseudonymize", "drop")))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_a_policy_keeps_what_is_not_personal(value: dict[str, Any], policy: Any) -> None:  # noqa: ANN401
     """JSON without an address comes back as it was sent."""
     text = json.dumps(value).encode()
@@ -140,7 +140,7 @@ def test_a_policy_keeps_what_is_not_personal(value: dict[str, Any], policy: Any)
     ),
     _OBJECTS,
 )
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_no_planted_address_survives_and_pseudonyms_are_stable(
     mail: str, value: dict[str, Any]
 ) -> None:
