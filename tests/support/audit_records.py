@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from streamer.audit.chain import Link, genesis
+from streamer.audit.checkpoint import Checkpoint, EnvironmentName, Policy, ShardRecord
 from streamer.audit.encoder import Encoder, Sealed
 from streamer.audit.names import Named
 from streamer.audit.normalize import read
@@ -22,6 +24,23 @@ CREATED_AT: Final = "2026-11-23T20:46:04.300Z"
 ADA: Final = Named(
     "us_usr_Ada00001", "Ada Park", "ada@example.com", "resolved", "2026-11-23T20:41:00Z"
 )
+
+AT: Final = datetime(2026, 11, 23, 20, 46, 4, 300_000, tzinfo=UTC)
+CHECKPOINT: Final = Checkpoint(
+    account="us_acc_1",
+    environment=EnvironmentName("us_env_1", "production"),
+    state="polled",
+    sequence=48213,
+    head="ab" * 32,
+    watermark=AT,
+    polled=AT,
+    swept=AT,
+    seen_from=AT,
+    tail=17,
+    policy=Policy(("cron:*",), "pseudonymize"),
+    writer="host-1",
+)
+SHARD: Final = ShardRecord(account="us_acc_1", partitions=12, audit_topic_id="x-y", start=AT)
 
 
 def element(topic: str = "workbook:updated", **members: Any) -> dict[str, Any]:  # noqa: ANN401

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 
 import pytest
 
@@ -18,23 +17,7 @@ from streamer.audit.checkpoint import (
     encode_shard,
 )
 from streamer.errors import ShardRefusedError
-
-AT = datetime(2026, 11, 23, 20, 46, 4, 300_000, tzinfo=UTC)
-CHECKPOINT = Checkpoint(
-    account="us_acc_1",
-    environment=EnvironmentName("us_env_1", "production"),
-    state="polled",
-    sequence=48213,
-    head="ab" * 32,
-    watermark=AT,
-    polled=AT,
-    swept=AT,
-    seen_from=AT,
-    tail=17,
-    policy=Policy(("cron:*",), "pseudonymize"),
-    writer="host-1",
-)
-SHARD = ShardRecord(account="us_acc_1", partitions=12, audit_topic_id="x-y", start=AT)
+from tests.support.audit_records import CHECKPOINT, SHARD
 
 
 def test_a_checkpoint_is_read_as_it_was_written() -> None:

@@ -15,8 +15,7 @@ from streamer.audit.cloudevents import SCHEMA_ID
 from streamer.audit.privacy import Privacy
 from streamer.audit.sentence import parse
 from streamer.flatfile.rows import read_row
-from tests.support.audit_records import event, record, sealed
-from tests.unit.test_audit_checkpoint import CHECKPOINT, SHARD
+from tests.support.audit_records import CHECKPOINT, SHARD, event, record, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
