@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from streamer.flatfile.models import BrokenEvent, Event, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
 SEGMENT_EVENTS: Final = 8192
 """A segment that holds this many is followed by a new one once later events come."""
@@ -68,11 +68,18 @@ class _Segment:
     def __len__(self) -> int:
         return len(self.frozen) + len(self.loose)
 
-    def __contains__(self, digest: int) -> bool:
-        if digest in self.loose:
-            return True
-        place = bisect_left(self.frozen, digest)
-        return place < len(self.frozen) and self.frozen[place] == digest
+    def without(self, digests: set[int]) -> set[int]:
+        """Return those that are not here."""
+        left = digests.difference(self.loose)
+        frozen = self.frozen
+        if not frozen:
+            return left
+        size = len(frozen)
+        return {
+            digest
+            for digest in left
+            if (place := bisect_left(frozen, digest)) == size or frozen[place] != digest
+        }
 
     def thaw_limit(self) -> int:
         return max(LEAST_LOOSE, len(self.frozen) // LOOSE_SHARE)
@@ -87,7 +94,15 @@ class _Segment:
 class Seen:
     """The identities of what has been published, from `seen_from` on."""
 
-    __slots__ = ("_acknowledged", "_apart", "_purged", "_revisions", "_segments", "_stub_id")
+    __slots__ = (
+        "_acknowledged",
+        "_apart",
+        "_begins",
+        "_purged",
+        "_revisions",
+        "_segments",
+        "_stub_id",
+    )
 
     def __init__(
         self, *, acknowledged: bool = False, stub_id: Callable[[bytes], str] | None = None
@@ -102,6 +117,7 @@ class Seen:
         self._acknowledged = acknowledged
         self._stub_id = stub_id or digest_id
         self._segments = [_Segment(_BEGINNING)]
+        self._begins = [_BEGINNING]
         self._apart: dict[int, datetime] = {}
         self._revisions: dict[int, tuple[int, datetime]] = {}
         self._purged = _BEGINNING
@@ -135,15 +151,28 @@ class Seen:
             return self._stub_id(repr(row).encode("utf-8", "surrogatepass"))
         return self._stub_id(row.raw)
 
-    def unknown(self, digests: Collection[int], oldest: datetime, newest: datetime) -> set[int]:
-        """Return those of `digests`, created between the two moments, that are not here."""
+    def unknown(self, digests: Sequence[int], times: Sequence[datetime]) -> set[int]:
+        """Return those of `digests`, each created at the time beside it, that are not here."""
         left = set(digests)
         if self._apart:
             left = left.difference(self._apart)
-        for segment in self._between(oldest, newest):
-            left = left.difference(segment.loose)
-            if segment.frozen:
-                left = {digest for digest in left if digest not in segment}
+        if not left:
+            return left
+        oldest = min(times)
+        last = self._segments[-1]
+        if oldest >= last.begins_at:
+            return last.without(left)
+        first = max(0, bisect_right(self._begins, oldest) - 1)
+        ends = [*self._begins[first + 1 :], None]
+        for segment, ends_before in zip(self._segments[first:], ends, strict=True):
+            begins_at = segment.begins_at
+            here = {
+                digest
+                for digest, moment in zip(digests, times, strict=True)
+                if begins_at <= moment and (ends_before is None or moment < ends_before)
+            }
+            if here:
+                left.difference_update(here - segment.without(here))
         return left
 
     def revision(self, digest: int) -> int:
@@ -174,6 +203,7 @@ class Seen:
             last.freeze()
             last = _Segment(times[split])
             self._segments.append(last)
+            self._begins.append(last.begins_at)
             digests, times = digests[split:], times[split:]
         self._place(digests, times)
 
@@ -192,7 +222,7 @@ class Seen:
     def _tidy(self, segment: _Segment) -> None:
         limit = segment.thaw_limit()
         if segment is self._segments[-1]:
-            limit = max(limit, SEGMENT_EVENTS)
+            limit = max(limit, 2 * SEGMENT_EVENTS)
         if len(segment.loose) > limit:
             segment.freeze()
 
@@ -207,7 +237,7 @@ class Seen:
 
     def revise(self, digest: int, revision: int, moment: datetime) -> None:
         """Note that a further revision of an event was published."""
-        if revision > self.revision(digest):
+        if revision > max(1, self.revision(digest)):
             self._revisions[digest] = (revision, moment)
 
     def restore(self, record: Remembered, guess: datetime, now: datetime | None) -> None:
@@ -239,29 +269,17 @@ class Seen:
         while keep < len(segments) - 1 and segments[keep].ends_at < moment:
             keep += 1
         if keep:
-            del segments[:keep]
-            segments[0].begins_at = _BEGINNING
+            del segments[:keep], self._begins[:keep]
+            segments[0].begins_at = self._begins[0] = _BEGINNING
         if moment > self._purged + PURGE_INTERVAL:
             self._purged = moment
             self._apart = {k: at for k, at in self._apart.items() if at >= moment}
             self._revisions = {k: v for k, v in self._revisions.items() if v[1] >= moment}
 
     def _segment_of(self, moment: datetime) -> _Segment:
-        place = bisect_right(self._segments, moment, key=_begins_at)
-        return self._segments[max(0, place - 1)]
-
-    def _between(self, oldest: datetime, newest: datetime) -> Iterable[_Segment]:
-        if oldest >= self._segments[-1].begins_at:
-            return self._segments[-1:]
-        first = bisect_right(self._segments, oldest, key=_begins_at) - 1
-        last = bisect_right(self._segments, newest, key=_begins_at)
-        return self._segments[max(0, first) : max(1, last)]
+        return self._segments[max(0, bisect_right(self._begins, moment) - 1)]
 
 
 def digest_id(raw: bytes) -> str:
     """Return the record id of an element that has none."""
     return "sha256:" + hashlib.sha256(raw).hexdigest()
-
-
-def _begins_at(segment: _Segment) -> datetime:
-    return segment.begins_at

@@ -7,15 +7,15 @@ read but never captured is forgotten again when its look ends.
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from itertools import repeat
-from operator import attrgetter
+from itertools import compress, repeat
+from operator import attrgetter, not_
 from typing import TYPE_CHECKING
 
 from streamer.capture.position import Reading
 from streamer.flatfile.models import Event, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from streamer.capture.seen import Seen
@@ -77,51 +77,56 @@ class PendingSieve:
         rows = page.rows
         if not rows:
             return []
-        oldest, newest = min(times), max(times)
         digests = self._seen.digests(rows)
-        left = self._unknown(digests, oldest, newest)
-        if len(left) == len(rows) and not self._is_limited(oldest):
-            self._pending |= left
-            for row in rows:
-                if type(row) is Event and (row.deleted_at or row.acknowledged_at):
-                    self._pending.update(self._seen.states(row))
-            readings = list(map(Reading, rows, times, repeat(1)))
-        else:
+        left = self._unknown(digests, times)
+        if self._excluded:
+            covers = self._excluded.covers
+            left -= {digest for row, digest in zip(rows, digests, strict=True) if covers(row.topic)}
+        is_new = list(map(left.__contains__, digests))
+        if (
+            sum(is_new) != len(left)
+            or self._is_limited(min(times))
+            or _is_any_changed(rows, is_new)
+        ):
             readings = self._pick(rows, times, digests, left)
+        else:
+            readings = list(
+                map(Reading, compress(rows, is_new), compress(times, is_new), repeat(1))
+            )
+            self._pending |= left
+            for row in _with_lifecycle(rows):
+                self._pending.update(self._seen.states(row))
         if None in page.times:
             self._note_guesses(page, times, digests)
         return readings
 
-    def _unknown(self, digests: Collection[int], oldest: datetime, newest: datetime) -> set[int]:
-        left = self._seen.unknown(digests, oldest, newest).difference(self._pending)
+    def _unknown(self, digests: Sequence[int], times: Sequence[datetime]) -> set[int]:
+        left = self._seen.unknown(digests, times).difference(self._pending)
         if left and self.also is not None:
-            left = self.also.unknown(left, oldest, newest)
+            left &= self.also.unknown(digests, times)
         return left
 
     def _is_limited(self, oldest: datetime) -> bool:
-        return bool(
-            self._excluded
-            or (self.floor is not None and oldest < self.floor)
-            or (self._knows_from is not None and oldest < self._knows_from)
+        floor, knows_from = self._limits()
+        return (floor is not None and oldest < floor) or (
+            knows_from is not None and oldest < knows_from
         )
 
-    @property
-    def _knows_from(self) -> datetime | None:
-        return self.seen_from if self.also is None else None
+    def _limits(self) -> tuple[datetime | None, datetime | None]:
+        return self.floor, (self.seen_from if self.also is None else None)
 
     def _pick(
         self, rows: Sequence[Row], times: Sequence[datetime], digests: list[int], left: set[int]
     ) -> list[Reading]:
+        floor, knows_from = self._limits()
         readings = []
         for row, moment, digest in zip(rows, times, digests, strict=True):
             new = digest in left
             if not new and (type(row) is not Event or not (row.deleted_at or row.acknowledged_at)):
                 continue
-            if self._excluded and self._excluded.covers(row.topic):
+            if self._excluded.covers(row.topic) or (floor is not None and moment < floor):
                 continue
-            if self.floor is not None and moment < self.floor:
-                continue
-            if self._knows_from is not None and moment < self._knows_from:
+            if knows_from is not None and moment < knows_from:
                 self.dropped += new
                 continue
             states = self._seen.states(row)
@@ -129,7 +134,7 @@ class PendingSieve:
                 left.discard(digest)
                 self._pending.add(digest)
                 readings.append(Reading(row, moment, 1))
-            elif states and self._unknown(states, moment, moment):
+            elif states and self._unknown(states, [moment] * len(states)):
                 readings.append(Reading(row, moment, self._next_revision(digest)))
             self._pending.update(states)
         return readings
@@ -169,10 +174,9 @@ class PendingSieve:
         now: datetime | None,
     ) -> None:
         seen.add(digests, times, now)
-        for reading, digest in zip(readings, digests, strict=True):
-            row = reading.row
-            if type(row) is Event and (row.deleted_at or row.acknowledged_at):
-                states = seen.states(row)
+        if _with_lifecycle(list(map(_ROW, readings))):
+            for reading, digest in zip(readings, digests, strict=True):
+                states = seen.states(reading.row)
                 seen.add(states, [reading.created_at] * len(states), now)
                 self._pending.difference_update(states)
                 seen.revise(digest, reading.revision, reading.created_at)
@@ -195,3 +199,12 @@ class PendingSieve:
         self._pending = pending
         self._revisions = revisions
         self._guessed &= pending
+
+
+def _with_lifecycle(rows: Iterable[Row]) -> list[Event]:
+    return [row for row in rows if type(row) is Event and (row.deleted_at or row.acknowledged_at)]
+
+
+def _is_any_changed(rows: Sequence[Row], is_new: Sequence[bool]) -> bool:
+    """Whether a row that is known may have become a further revision."""
+    return not all(is_new) and bool(_with_lifecycle(compress(rows, map(not_, is_new))))
