@@ -106,7 +106,8 @@ class Connection:
         logger.addHandler(reasons)
         try:
             yield
-        except (KafkaError, OSError, TimeoutError) as error:
+        except (KafkaError, OSError, TimeoutError, AssertionError) as error:
+            # The library asserts that it knows a broker; one that has just come back names none.
             raise KafkaUnreachableError(
                 where=f"Kafka at {self.servers}",
                 what=f"{doing} failed: {reasons.last or _words(error)}",
