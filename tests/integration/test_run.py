@@ -38,7 +38,7 @@ async def test_all_events_become_records_with_names(broker: LocalBroker, prefix:
         environ = environ_of(sandbox, broker.bootstrap_servers, prefix)
         async with (
             AuditFollower(broker.bootstrap_servers, f"{prefix}.audit", on_record=keep) as follower,
-            DaemonProcess(environ) as daemon,
+            DaemonProcess(environ, follower=follower) as daemon,
         ):
             await follower.until_published(newest, within_s=40)
             began = time.monotonic()
@@ -93,7 +93,7 @@ async def test_health_and_metrics_answer(broker: LocalBroker, prefix: str) -> No
         environ = environ_of(sandbox, broker.bootstrap_servers, prefix)
         async with (
             AuditFollower(broker.bootstrap_servers, f"{prefix}.audit") as follower,
-            DaemonProcess(environ) as daemon,
+            DaemonProcess(environ, follower=follower) as daemon,
         ):
             await follower.until_published(newest, within_s=30)
             await daemon.until_shards(SHARDS)
@@ -189,7 +189,7 @@ async def test_event_reaches_a_consumer_within_a_second_or_two(
         environ = environ_of(sandbox, broker.bootstrap_servers, prefix)
         async with (
             AuditFollower(broker.bootstrap_servers, f"{prefix}.audit", on_record=note) as follower,
-            DaemonProcess(environ),
+            DaemonProcess(environ, follower=follower),
         ):
             newest = await sandbox.emit_everywhere()
             await follower.until_published(newest, within_s=30)

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, cast
 
 import confluent_kafka
+import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
@@ -20,6 +21,7 @@ from tests.support.judge import Judge, Message
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from tests.support.daemon_process import DaemonProcess
     from tests.support.judge import Findings
 
 POLL_S: Final = 0.02
@@ -43,13 +45,21 @@ class AuditFollower:
 
     Attributes:
         judge: What has been read so far.
-        arrived: When each event of interest was read (`time.monotonic`), by id.
+        worker: Who writes. Waiting for records fails at once when it has ended by itself.
     """
 
     def __init__(
         self, servers: str, topic: str, *, on_record: Callable[[Message], None] | None = None
     ) -> None:
+        """Read nothing yet.
+
+        Args:
+            servers: The brokers.
+            topic: May not exist yet.
+            on_record: Shown each message, in the thread that reads.
+        """
         self.judge = Judge()
+        self.worker: DaemonProcess | None = None
         self._servers = servers
         self._topic = topic
         self._on_record = on_record
@@ -72,9 +82,14 @@ class AuditFollower:
         while not reached():
             if self._failed is not None:
                 raise self._failed
-            late = time.monotonic() > deadline
-            assert not late, f"not within {within_s} s: {what}; {self.judge.records} records read"
+            self._fail_if(self.worker is not None and not self.worker.is_running, "it ended", what)
+            self._fail_if(time.monotonic() > deadline, f"not within {within_s} s", what)
             await asyncio.sleep(POLL_S)
+
+    def _fail_if(self, failed: bool, why: str, what: str) -> None:  # noqa: FBT001 - a condition
+        if failed:
+            log = "" if self.worker is None else self.worker.text[-3000:]
+            pytest.fail(f"{why}: {what}; {self.judge.records} records read. {log}", pytrace=False)
 
     async def until_records(self, count: int, *, within_s: float) -> None:
         """Wait until that many records have been read."""

@@ -18,6 +18,7 @@ import aiohttp
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tests.support.audit_follower import AuditFollower
     from tests.support.sandbox_process import SandboxProcess
 
 REPOSITORY: Final = Path(__file__).parents[2]
@@ -50,10 +51,24 @@ class DaemonProcess:
         output: What it wrote to standard output so far.
     """
 
-    def __init__(self, environ: Mapping[str, str], *, program: Sequence[str] = RUN) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        program: Sequence[str] = RUN,
+        follower: AuditFollower | None = None,
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            environ: Its variables; nothing of ours but `PATH` and the like.
+            program: What Python is given.
+            follower: Told when this worker ends without having been asked to.
+        """
         own = {name: os.environ[name] for name in _KEPT if name in os.environ}
         self._environ = {**own, "STREAMER_WEB__PORT": "0", **environ}
         self._program = program
+        self._follower = follower
         self._process: asyncio.subprocess.Process | None = None
         self._reading: list[asyncio.Task[None]] = []
         self._news = asyncio.Condition()
@@ -101,6 +116,8 @@ class DaemonProcess:
             stderr=asyncio.subprocess.PIPE,
             limit=16 << 20,
         )
+        if self._follower is not None:
+            self._follower.worker = self
         self._reading = [
             asyncio.create_task(self._keep(self._process.stderr, self.lines), name="stderr"),
             asyncio.create_task(self._keep(self._process.stdout, self.output), name="stdout"),
@@ -149,6 +166,8 @@ class DaemonProcess:
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""
         assert self._process is not None
+        if self._follower is not None:
+            self._follower.worker = None
         self._process.send_signal(number)
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:

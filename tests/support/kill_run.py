@@ -116,7 +116,7 @@ async def kill_over_and_over(servers: str, prefix: str, plan: KillPlan) -> KillR
         while not killer.is_done:
             async with DaemonProcess(environ) as daemon:
                 await killer.kill(daemon)
-        async with DaemonProcess(environ) as daemon:
+        async with DaemonProcess(environ, follower=follower) as daemon:
             # Newer than all others: whoever has published these has published those.
             await sandbox.settings(rate=0.0)
             last = await sandbox.emit_everywhere()
