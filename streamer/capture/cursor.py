@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Final
@@ -38,9 +38,19 @@ if TYPE_CHECKING:
     from streamer.flatfile.server_profile import ServerProfile
 
 LONG_LISTING_LASTS: Final = timedelta(seconds=6.5)
-"""Fast polls keep their start this long where many rows stand behind it (a burst), because then
-they know the place of the last row. After that a new start leaves those rows out: it is 2 s back,
-its `since` is up to 2 s before it, and a server that rounds adds 0.5 s."""
+"""So much further a fast poll would have to begin before its `start` moves, where many rows stand
+behind that (a burst): as long as it stays, the place of the last row is known. After that a new
+start leaves those rows out: it is 2 s back, its `since` is up to 2 s before it, and a server that
+rounds adds 0.5 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class _LongListing:
+    """What a fast poll found that more than one page could hold."""
+
+    start: datetime
+    rows: int
+    base: datetime
 
 
 class Look(Enum):
@@ -88,7 +98,7 @@ class Cursor:
         self._sieve.seen_from = self.position.seen_from
         self._tail = Tail()
         self._unconfirmed: deque[Capture] = deque()
-        self._long: tuple[datetime, int] | None = None
+        self._long: _LongListing | None = None
         self._restored_at = self.position.seen_from or datetime.min.replace(tzinfo=UTC)
 
     @property
@@ -197,10 +207,9 @@ class Cursor:
         base = base_of(at, windows)
         if at.polled is None and kind is not Look.DEEP_SWEEP:
             kind = Look.FAST
-        if kind is Look.FAST and self._long is not None and base is not None:
-            since_at, listed = self._long
-            if since_at <= base <= since_at + LONG_LISTING_LASTS:
-                return Scope(since_at, at.watermark, listed)
+        long = self._long
+        if kind is Look.FAST and long is not None and self._lasts(long, base):
+            return Scope(long.start, at.watermark, long.rows)
         read_to = latest(at.watermark, at.polled)
         wide = earlier(read_to, windows.overlap)
         start: datetime | None
@@ -220,9 +229,19 @@ class Cursor:
         proved = at.watermark if kind is Look.FAST else None
         return Scope(start, proved, steady=kind in {Look.SWEEP, Look.DEEP_SWEEP})
 
+    def _lasts(self, long: _LongListing, base: datetime | None) -> bool:
+        seen_from = self._read.seen_from
+        if base is None or (seen_from is not None and long.start < seen_from):
+            return False
+        return base <= long.base + LONG_LISTING_LASTS
+
     def _remember_length(self, scope: Scope, listed: int) -> None:
-        is_long = scope.start is not None and listed > self._profile.full
-        self._long = (scope.start, listed) if is_long and scope.start is not None else None
+        base = base_of(self._read, self._windows)
+        if scope.start is None or base is None or listed <= self._profile.full:
+            self._long = None
+        else:
+            since = self._long.base if self._long and self._long.start == scope.start else base
+            self._long = _LongListing(scope.start, listed, since)
 
     def _capture(self, kind: Look, batch: Batch[Reading], *, joins: bool) -> Capture:
         at, begun_at = self._read, batch.begun_at

@@ -6,7 +6,7 @@ end of the listing, and on pages that turned out to prove nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from operator import attrgetter, ge, le
@@ -68,8 +68,8 @@ class Reader(Generic[T]):
         going_by: The order that the walk relies on at present; a page that is against it, of this
             environment or another, ends that.
         held_bytes: About how much is held.
-        thorough: Whether a page that ends the listing is believed only after asking for one more
-            row. A server whose cap went down would otherwise cut every listing short.
+        thorough: Whether a page that ends the listing is believed only after asking for the next
+            one. A server whose cap went down would otherwise cut every listing short.
     """
 
     def __init__(
@@ -118,6 +118,15 @@ class Reader(Generic[T]):
         Raises:
             OrderDoubtedError: It is not in the order that was believed. What was new is held.
         """
+        sighting = await self._read(since, number, size)
+        if not (self.thorough and sighting.last and len(sighting.times) >= DOCUMENTED_PAGE_SIZE):
+            return sighting
+        if not (await self._read(since, number + 1, size)).times:
+            return sighting
+        self._profile.lower_cap(len(sighting.times))
+        return replace(sighting, last=False)
+
+    async def _read(self, since: datetime | None, number: int, size: int) -> Sighting[T]:
         page = await self._fetch(PageRequest(since, number, size))
         if not self._begun:
             self._begun = True
@@ -128,13 +137,8 @@ class Reader(Generic[T]):
         found = self._sieve.sift(page, times)
         self._hold(found, page.size_bytes * len(found) // (rows or 1))
         self._check_order(times)
-        offset = (number - 1) * size
         last = self._profile.is_last(rows, size)
-        if last and self.thorough and rows >= DOCUMENTED_PAGE_SIZE:
-            last = await self.is_end(since, offset + rows)
-            if not last:
-                self._profile.lower_cap(rows)
-        return Sighting(offset, times, found, last, page)
+        return Sighting((number - 1) * size, times, found, last, page)
 
     def identities(self, sighting: Sighting[T]) -> list[int]:
         """Return what tells the rows of a page from one another."""
@@ -142,7 +146,7 @@ class Reader(Generic[T]):
 
     async def is_end(self, since: datetime | None, offset: int) -> bool:
         """Ask for the one row at `offset`: whether the listing ends before it."""
-        return not (await self.read(since, offset + 1, 1)).times
+        return not (await self._read(since, offset + 1, 1)).times
 
     def take(self, up_to: datetime | None = None) -> list[T]:
         """Give out what is held, oldest first; only what was created `up_to` a time."""
