@@ -192,6 +192,7 @@ class Archiver:
             return
         status.state = "polled"
         status.polled = time.monotonic()
+        status.watermark = self._cursor.position.watermark
         schedule.looked(self._look, news=news, more=last.more, server_at=last.server_at)
 
     async def _archive(self) -> tuple[Capture, bool]:
@@ -213,6 +214,7 @@ class Archiver:
                         pending = self._offer(capture, encoded, held)
                     else:
                         self._cursor.confirm(capture, None)
+                        self._status.watermark = capture.position.watermark
                         await self._release(held)
         finally:
             if pending is not None:
