@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from streamer.audit.chain import Link
+    from streamer.audit.privacy import Privacy
     from streamer.capture.buffer import Buffer
     from streamer.capture.cursor import Cursor
     from streamer.capture.environments import Environments
@@ -96,6 +97,7 @@ class Parts:
     topics: Topics
     board: Board
     incidents: Incidents
+    privacy: Privacy
     account_id: str
     writer: str
 
@@ -316,10 +318,12 @@ class Archiver:
         self._written, self._written_at = position, time.monotonic()
 
     def _checkpoint(self, position: Position, link: Link, tail: int) -> bytes:
-        settings = self._parts.settings.capture
+        settings, privacy = self._parts.settings.capture, self._parts.privacy
         checkpoint = Checkpoint(
             account=self._parts.account_id,
-            environment=EnvironmentName(self._environment.id, self._environment.name),
+            environment=EnvironmentName(
+                self._environment.id, privacy.plain(self._environment.name)
+            ),
             state=self._status.state,
             sequence=link.sequence,
             head=link.head.hex(),
@@ -328,7 +332,7 @@ class Archiver:
             swept=position.swept,
             seen_from=position.seen_from,
             tail=tail,
-            policy=Policy(exclude_topics=settings.exclude_topics),
+            policy=Policy(settings.exclude_topics, privacy.policy),
             writer=self._parts.writer,
         )
         return encode(checkpoint)
@@ -346,6 +350,7 @@ class Archiver:
             environment,
             self._parts.account_id,
             max_record_bytes=self._parts.topics.audit.max_record_bytes,
+            privacy=self._parts.privacy,
         )
 
     def _note_dropped(self) -> None:
