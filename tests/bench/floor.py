@@ -2,7 +2,8 @@
 
 Fetch a page, decode it with the payload left as raw bytes, name the actor from a dictionary, format
 the record, link it with SHA-256, `send_batch` with zstd, records and checkpoint in one transaction
-a page, all environments at once; nothing else: no catalog, redaction, what-was-seen, dead letters, logs, metrics, retries.
+a page, all environments at once; nothing else: no catalog, redaction, what-was-seen, dead letters,
+logs, metrics, retries.
 Frozen: what streamer costs is told as a ratio to this. It imports nothing of streamer.
 
 Usage: python tests/bench/floor.py API_URL BOOTSTRAP_SERVERS TOPIC PARTITIONS
@@ -27,10 +28,14 @@ PAGE: Final = 1000
 
 
 class Context(msgspec.Struct, gc=False, rename="camel"):
+    """What is read of a context."""
+
     actor_id: str | None = None
 
 
 class Event(msgspec.Struct, gc=False, rename="camel"):
+    """What is read of an event; the open parts stay bytes."""
+
     id: str
     topic: str
     created_at: str
@@ -41,10 +46,13 @@ class Event(msgspec.Struct, gc=False, rename="camel"):
 
 
 class Page(msgspec.Struct, gc=False):
+    """An answer of `GET /events`."""
+
     data: list[Event]
 
 
 async def archive(url: str, servers: str, topic: str, partitions: int) -> int:
+    """Archive every environment; how many events there were."""
     async with aiohttp.ClientSession() as session:
         body = {"type": "apiCredentials", "clientId": "sandbox", "secret": "sandbox"}
         async with session.post(f"{url}/auth", json=body) as response:
@@ -74,6 +82,7 @@ async def archive_one(
     environment: str,
     names: dict[str, bytes],
 ) -> int:
+    """Archive one environment, a transaction a page."""
     producer = AIOKafkaProducer(
         bootstrap_servers=servers,
         transactional_id=f"floor-{topic}-{environment}",
@@ -157,6 +166,7 @@ async def archive_one(
 
 
 def main() -> None:
+    """Run it, and print what it took."""
     url, servers, topic, partitions = sys.argv[1:]
     began = time.process_time()
     events = asyncio.run(archive(url, servers, topic, int(partitions)))

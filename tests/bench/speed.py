@@ -68,9 +68,7 @@ async def floor(sandbox: SandboxProcess, broker: LocalBroker, topic: str) -> Cos
     return Cost(result["cpu_s"] / result["events"] * 1e6, time.monotonic() - began, 0.0)
 
 
-async def streamer(
-    sandbox: SandboxProcess, broker: LocalBroker, topic: str, events: int
-) -> Cost:
+async def streamer(sandbox: SandboxProcess, broker: LocalBroker, topic: str, events: int) -> Cost:
     """Run the installed daemon once, until it has published everything."""
     environ = {
         **os.environ,
@@ -96,7 +94,7 @@ async def streamer(
         cpu_before, began = _cpu_s(process.pid), time.monotonic()
         draining = asyncio.ensure_future(process.stderr.read())
         async with aiohttp.ClientSession() as session:
-            while await _published(session, web) < events:
+            while await _published(session, web) < events:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(POLL_S)
         cpu_s, wall_s = _cpu_s(process.pid) - cpu_before, time.monotonic() - began
         peak_mb = _peak_mb(process.pid)
