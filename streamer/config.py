@@ -9,18 +9,14 @@ Secrets are `SecretStr` from the moment they are read; no error raised here quot
 
 from __future__ import annotations
 
-import json
-import os
-import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -31,8 +27,6 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -40,28 +34,16 @@ from pydantic_settings import SettingsError as SourceError
 from typing_extensions import override
 
 from streamer.errors import SettingsError
+from streamer.sources import Environment, StringList, name_for_people, read_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 ENVIRONMENT_PREFIX: Final = "STREAMER_"
+LEAST_KEY_BYTES: Final = 16
+"""Of the key that makes pseudonyms. Names can be guessed, so the key must not be."""
+
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-def _split_list(value: object) -> object:
-    """Take a list from the environment: comma-separated, or JSON."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    if text.startswith("["):
-        try:
-            return json.loads(text)
-        except ValueError:
-            return value
-    return [item.strip() for item in text.split(",") if item.strip()]
-
-
-StringList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
 
 
 def _check_start(value: str) -> str:
@@ -76,6 +58,13 @@ def _check_start(value: str) -> str:
         message = "a date-time needs its zone, such as 2026-01-31T00:00:00Z"
         raise ValueError(message)
     return parsed.astimezone(UTC).isoformat()
+
+
+def _check_key(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value().encode("utf-8", "surrogatepass")) < LEAST_KEY_BYTES:
+        message = f"must be at least {LEAST_KEY_BYTES} bytes: a shorter key can be guessed"
+        raise ValueError(message)
+    return value
 
 
 class _Section(BaseModel):
@@ -276,6 +265,28 @@ class EnrichmentSettings(_Section):
     )
 
 
+class PrivacySettings(_Section):
+    """Whether records show who somebody is."""
+
+    personal_data: Literal["clear", "pseudonymize", "drop"] = Field(
+        default="clear",
+        description="E-mail addresses and full names: as they are, under pseudonyms that only "
+        "the key ties to a person, or left out.",
+    )
+    key: Annotated[SecretStr, AfterValidator(_check_key)] | None = Field(
+        default=None,
+        description=f"Makes the pseudonyms; at least {LEAST_KEY_BYTES} bytes. Another key makes "
+        "others; without the key nobody can tell any more whose they are.",
+    )
+
+    @model_validator(mode="after")
+    def _key_for_pseudonyms(self) -> PrivacySettings:
+        if self.personal_data == "pseudonymize" and self.key is None:
+            message = "pseudonymize needs a key"
+            raise ValueError(message)
+        return self
+
+
 class WebSettings(_Section):
     """Health and metrics over HTTP."""
 
@@ -299,79 +310,6 @@ class LogSettings(_Section):
     )
 
 
-def _name_for_people(location: tuple[int | str, ...], in_file: object, config: Path | None) -> str:
-    """The variable that a problem is with, or the place in the file if it is there."""
-    parts = [str(part) for part in location if not isinstance(part, int)]
-    variable = ENVIRONMENT_PREFIX + "__".join(parts).upper()
-    if any(name.upper().startswith(variable) for name in os.environ):
-        return variable
-    for part in parts:
-        if not isinstance(in_file, dict) or part not in in_file:
-            return variable
-        in_file = in_file[part]
-    return f"{config}, {'.'.join(parts)}"
-
-
-class _Environment(EnvSettingsSource):
-    """`os.environ`, with `…_FILE` for every secret, and no unknown section."""
-
-    def __init__(self, settings_cls: type[BaseSettings]) -> None:
-        super().__init__(settings_cls)
-        prefix = ENVIRONMENT_PREFIX.lower()
-        found = {k: v for k, v in self.env_vars.items() if k.startswith(prefix)}
-        files = dict(_secret_files(found))
-        self.env_vars = {**{k: v for k, v in found.items() if k not in files}, **_read(files)}
-        for name in self.env_vars:
-            section = name.removeprefix(prefix).partition("__")[0]
-            if section not in settings_cls.model_fields:
-                known = ", ".join(sorted(settings_cls.model_fields))
-                raise SettingsError(
-                    where=name.upper(),
-                    what=f"there is no section {section!r}",
-                    next_step=f"The sections are {known}; remove or correct the variable.",
-                )
-
-
-def _secret_files(variables: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
-    for name, path in variables.items():
-        section, _, field = name.removeprefix(ENVIRONMENT_PREFIX.lower()).partition("__")
-        if field.removesuffix("_file") in SECRET_FIELDS.get(section, ()) and field.endswith(
-            "_file"
-        ):
-            yield name, path or ""
-
-
-def _read(files: Mapping[str, str]) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for name, path in files.items():
-        target = name.removesuffix("_file")
-        if target.upper() in {key.upper() for key in os.environ}:
-            raise SettingsError(
-                where=name.upper(),
-                what=f"{target.upper()} is set as well",
-                next_step="Keep one of the two.",
-            )
-        values[target] = read_secret_file(Path(path), where=name.upper())
-    return values
-
-
-def read_secret_file(path: Path, *, where: str) -> str:
-    """Read a secret from a file, less its last newline.
-
-    Raises:
-        SettingsError: The file cannot be read; the message names it, not its content.
-    """
-    try:
-        return path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise SettingsError(
-            where=where,
-            what=f"cannot read {path}: {reason}",
-            next_step="Give the path of a file that holds the secret and that we may read.",
-        ) from None
-
-
 class Settings(BaseSettings):
     """Everything that can be set, in sections."""
 
@@ -387,6 +325,7 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     capture: CaptureSettings = CaptureSettings()
     enrichment: EnrichmentSettings = EnrichmentSettings()
+    privacy: PrivacySettings = PrivacySettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
 
@@ -401,12 +340,13 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over what the file says (handed over as init values)."""
-        return (_Environment(settings_cls), init_settings)
+        return (Environment(settings_cls, ENVIRONMENT_PREFIX, SECRET_FIELDS), init_settings)
 
 
 SECRET_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "flatfile": ("secret", "token"),
     "kafka": ("sasl_password",),
+    "privacy": ("key",),
 }
 """The settings that are secrets, by section: masked when shown, and readable from `…_FILE`."""
 
@@ -418,7 +358,7 @@ def load_settings(config: Path | None = None) -> Settings:
         SettingsError: Anything is unknown, malformed or contradictory; says which, and never quotes
             a value, which could be a secret.
     """
-    in_file = _read_toml(config) if config is not None else {}
+    in_file = read_toml(config) if config is not None else {}
     try:
         return Settings(**in_file)
     except SourceError:
@@ -430,7 +370,7 @@ def load_settings(config: Path | None = None) -> Settings:
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False, include_context=False)
         first = problems[0]
-        name = _name_for_people(first["loc"], in_file, config)
+        name = name_for_people(ENVIRONMENT_PREFIX, first["loc"], in_file, config)
         rest = f" ({len(problems) - 1} more after this one)" if len(problems) > 1 else ""
         what = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
@@ -442,16 +382,3 @@ def load_settings(config: Path | None = None) -> Settings:
             what=what + rest,
             next_step="See `streamer config --template` for every setting and its form.",
         ) from None
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        what = f"cannot be read: {error.strerror}"
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        # The parser's message names line and column; it quotes at most one character.
-        what = f"is not TOML: {error}"
-    raise SettingsError(
-        where=str(path), what=what, next_step="Correct the file named with --config."
-    )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from streamer.archiver import Archiver, Parts
+from streamer.audit.privacy import Privacy
 from streamer.capture.buffer import Buffer
 from streamer.capture.environments import Environments
 from streamer.capture.scout import Scout
@@ -39,7 +40,7 @@ from streamer.web.server import WebServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from streamer.config import Settings
+    from streamer.config import PrivacySettings, Settings
 
 log = structlog.get_logger()
 
@@ -49,8 +50,8 @@ than the transaction time-out (10 s), so that an open transaction can still end.
 
 COLLECT_AFTER: Final = 50_000
 """Objects more than before until Python looks for cycles. A page makes tens of thousands that live
-until their commit and hold no cycle; at the default (700) looking through them again and again costs
-a fifth of the CPU."""
+until their commit and hold no cycle; at the default (700) looking through them again and again
+costs a fifth of the CPU."""
 
 STARTUP_RETRY_S: Final = 2.0
 """Between two attempts to reach Flatfile at start, doubled up to `STARTUP_RETRY_AT_MOST_S`."""
@@ -146,6 +147,7 @@ class Daemon:
             )
             profile = ServerProfile(settings.capture.page_size)
             account_id = environments.account_id or ""
+            privacy = _privacy(settings.privacy)
             parts = Parts(
                 settings=settings,
                 client=client,
@@ -157,6 +159,7 @@ class Daemon:
                 topics=checked,
                 board=self.board,
                 incidents=self._incidents,
+                privacy=privacy,
                 account_id=account_id,
                 writer=f"{socket.gethostname()}/{os.getpid()}",
             )
@@ -171,6 +174,7 @@ class Daemon:
                 archiver=partial(Archiver, parts),
                 board=self.board,
                 incidents=self._incidents,
+                privacy=privacy,
             )
             await self._work(around, scout, connection, stop)
 
@@ -219,6 +223,11 @@ class Daemon:
                     await stop.wait()
             wait_s = min(2 * wait_s, STARTUP_RETRY_AT_MOST_S)
         return False
+
+
+def _privacy(settings: PrivacySettings) -> Privacy:
+    key = b"" if settings.key is None else settings.key.get_secret_value().encode()
+    return Privacy(settings.personal_data, key)
 
 
 async def _start_of(settings: Settings, client: FlatfileClient) -> datetime | None:

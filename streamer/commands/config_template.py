@@ -31,6 +31,7 @@ EXAMPLES: Final = {
     "kafka.retention_days": 400,
     "kafka.group": "flatfile-streamer",
     "kafka.group_instance_id": "streamer-0",
+    "privacy.key": "at least 16 random bytes",
     "log.format": "json",
 }
 """Stands where a setting has no default."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from streamer.archiver import Archiver, Resumed
+    from streamer.audit.privacy import Privacy
     from streamer.capture.environments import Environments
     from streamer.config import Settings
     from streamer.flatfile.models import Environment
@@ -84,6 +85,7 @@ class Surroundings:
     archiver: Callable[[Environment, int, Resumed, Committer], Archiver]
     board: Board
     incidents: Incidents
+    privacy: Privacy
 
 
 class Shard:

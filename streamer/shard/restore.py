@@ -27,7 +27,7 @@ from streamer.audit.record import Restored
 from streamer.audit.record import restore as read_record
 from streamer.capture.cursor import Cursor
 from streamer.capture.position import Position, latest
-from streamer.capture.seen import Remembered
+from streamer.capture.seen import Remembered, Seen
 from streamer.errors import ShardRefusedError
 from streamer.flatfile.models import Environment
 from streamer.kafka.reader import LogReader
@@ -241,7 +241,13 @@ class Restore:
 
     def _cursor(self, position: Position) -> Cursor:
         settings = self._around.settings.capture
-        return Cursor(settings, self._around.profile, position=position, floor=self._floor)
+        seen = Seen(
+            acknowledged=settings.revisions == "acknowledged",
+            stub_id=self._around.privacy.stub_id,
+        )
+        return Cursor(
+            settings, self._around.profile, position=position, seen=seen, floor=self._floor
+        )
 
     def _refused(self, what: str, next_step: str) -> ShardRefusedError:
         return ShardRefusedError(where=self._where, what=what, next_step=next_step)

@@ -71,6 +71,13 @@ def _problem(config: Path | None = None) -> SettingsError:
             "STREAMER_KAFKA",
             "needs sasl_username and sasl_password",
         ),
+        ({"STREAMER_PRIVACY__PERSONAL_DATA": PLANTED}, "STREAMER_PRIVACY__PERSONAL_DATA", "'drop'"),
+        (
+            {"STREAMER_PRIVACY__PERSONAL_DATA": "pseudonymize"},
+            "STREAMER_PRIVACY",
+            "pseudonymize needs a key",
+        ),
+        ({"STREAMER_PRIVACY__KEY": "fifteen PLANTED"}, "STREAMER_PRIVACY__KEY", "16 bytes"),
         (
             {
                 "STREAMER_FLATFILE__SECRET": PLANTED,
@@ -188,3 +195,19 @@ def test_every_setting_is_documented_and_every_secret_is_known() -> None:
             assert len(field.description or "") > 15, f"{section}.{name}"
             is_secret = "SecretStr" in str(field.annotation)
             assert is_secret == (name in SECRET_FIELDS.get(section, ())), f"{section}.{name}"
+
+
+@pytest.mark.parametrize("policy", ["clear", "pseudonymize", "drop"])
+def test_the_key_of_pseudonyms_may_be_in_a_file(
+    policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`STREAMER_PRIVACY__KEY_FILE` names the key's file, and the key is shown nowhere."""
+    file = tmp_path / "key"
+    file.write_text("sixteen PLANTED!\n")
+    monkeypatch.setenv("STREAMER_PRIVACY__KEY_FILE", str(file))
+    monkeypatch.setenv("STREAMER_PRIVACY__PERSONAL_DATA", policy)
+    privacy = load_settings().privacy
+    assert privacy.personal_data == policy
+    assert privacy.key is not None
+    assert privacy.key.get_secret_value() == "sixteen PLANTED!"
+    assert "PLANTED" not in repr(privacy)

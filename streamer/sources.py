@@ -1,0 +1,147 @@
+"""Where settings are read from: the environment, the files of secrets, a TOML file.
+
+Which settings there are, and which of them are secrets, is not known here; no error raised here
+quotes a value, which could be a secret.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator
+from pydantic_settings import EnvSettingsSource, NoDecode
+
+from streamer.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pydantic_settings import BaseSettings
+
+
+def _split_list(value: object) -> object:
+    """Take a list from the environment: comma-separated, or JSON."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.startswith("["):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return value
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+StringList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
+
+
+class Environment(EnvSettingsSource):
+    """`os.environ`, with `…_FILE` for every secret, and no unknown section."""
+
+    def __init__(
+        self,
+        settings_cls: type[BaseSettings],
+        prefix: str,
+        secrets: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        """Read the variables, and the files that they name.
+
+        Args:
+            settings_cls: Whose sections there are.
+            prefix: What the names of all variables begin with.
+            secrets: The fields that may be given as a file, by section.
+
+        Raises:
+            SettingsError: There is no such section, or a file cannot be read.
+        """
+        super().__init__(settings_cls)
+        prefix = prefix.lower()
+        found = {k: v for k, v in self.env_vars.items() if k.startswith(prefix)}
+        files = dict(_secret_files(found, prefix, secrets))
+        self.env_vars = {**{k: v for k, v in found.items() if k not in files}, **_read(files)}
+        for name in self.env_vars:
+            section = name.removeprefix(prefix).partition("__")[0]
+            if section not in settings_cls.model_fields:
+                known = ", ".join(sorted(settings_cls.model_fields))
+                raise SettingsError(
+                    where=name.upper(),
+                    what=f"there is no section {section!r}",
+                    next_step=f"The sections are {known}; remove or correct the variable.",
+                )
+
+
+def _secret_files(
+    variables: Mapping[str, str | None], prefix: str, secrets: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[str, str]]:
+    for name, path in variables.items():
+        section, _, field = name.removeprefix(prefix).partition("__")
+        if field.removesuffix("_file") in secrets.get(section, ()) and field.endswith("_file"):
+            yield name, path or ""
+
+
+def _read(files: Mapping[str, str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for name, path in files.items():
+        target = name.removesuffix("_file")
+        if target.upper() in {key.upper() for key in os.environ}:
+            raise SettingsError(
+                where=name.upper(),
+                what=f"{target.upper()} is set as well",
+                next_step="Keep one of the two.",
+            )
+        values[target] = read_secret_file(Path(path), where=name.upper())
+    return values
+
+
+def read_secret_file(path: Path, *, where: str) -> str:
+    """Read a secret from a file, less its last newline.
+
+    Raises:
+        SettingsError: The file cannot be read; the message names it, not its content.
+    """
+    try:
+        return path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SettingsError(
+            where=where,
+            what=f"cannot read {path}: {reason}",
+            next_step="Give the path of a file that holds the secret and that we may read.",
+        ) from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a file with settings.
+
+    Raises:
+        SettingsError: It cannot be read, or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}"
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        # The parser's message names line and column; it quotes at most one character.
+        what = f"is not TOML: {error}"
+    raise SettingsError(
+        where=str(path), what=what, next_step="Correct the file named with --config."
+    )
+
+
+def name_for_people(
+    prefix: str, location: tuple[int | str, ...], in_file: object, config: Path | None
+) -> str:
+    """Return the variable that a problem is with, or the place in the file if it is there."""
+    parts = [str(part) for part in location if not isinstance(part, int)]
+    variable = prefix + "__".join(parts).upper()
+    if any(name.upper().startswith(variable) for name in os.environ):
+        return variable
+    for part in parts:
+        if not isinstance(in_file, dict) or part not in in_file:
+            return variable
+        in_file = in_file[part]
+    return f"{config}, {'.'.join(parts)}"
