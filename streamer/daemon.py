@@ -14,7 +14,7 @@ import os
 import socket
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
@@ -38,11 +38,13 @@ from streamer.telemetry.metrics import Metrics
 from streamer.web.server import WebServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from streamer.config import PrivacySettings, Settings
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 SHUTDOWN_DEADLINE_S: Final = 20.0
 """Seconds from SIGTERM to giving up. Less than the 30 s that Kubernetes grants by default, more
@@ -132,8 +134,7 @@ class Daemon:
             client = FlatfileClient(settings.flatfile, on_request=self._incidents.request)
             await stack.enter_async_context(client)
             environments = Environments(client.environments, included=settings.capture.environments)
-            if not await self._until_listed(environments, stop):
-                return
+            await self._patiently(environments.refresh)
             checked = await topics.ensure(connection, settings.kafka)
             directory = Directory(
                 client, wait_s=settings.enrichment.wait, on_lookup=self._incidents.lookup
@@ -168,7 +169,7 @@ class Daemon:
                 connection=connection,
                 topics=checked,
                 account_id=account_id,
-                start=await _start_of(settings, client),
+                start=await self._patiently(partial(_start_of, settings, client)),
                 profile=profile,
                 environments=environments,
                 archiver=partial(Archiver, parts),
@@ -202,27 +203,25 @@ class Daemon:
         if not shards.orderly:
             raise DisorderlyStopError
 
-    async def _until_listed(self, environments: Environments, stop: asyncio.Event) -> bool:
-        """Log in and list the environments, however long Flatfile takes. False: told to stop.
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask Flatfile for something without which nothing begins, however long that takes.
 
         Raises:
             CredentialsRefusedError: Flatfile refused the key pair or the token.
         """
         wait_s = STARTUP_RETRY_S
-        while not stop.is_set():
+        while True:
             try:
-                await environments.refresh()
+                answer = await ask()
             except FlatfileUnavailableError as error:
                 self.board.trouble = "Flatfile cannot be reached"
                 log.warning("daemon.waiting_for_flatfile", reason=error.what, wait_s=wait_s)
             else:
                 self.board.trouble = None
-                return True
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
-                    await stop.wait()
+                return answer
+            # Told to stop, `run` cancels.
+            await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, STARTUP_RETRY_AT_MOST_S)
-        return False
 
 
 def _privacy(settings: PrivacySettings) -> Privacy:

@@ -126,15 +126,25 @@ async def test_api_that_is_away_at_the_start_is_waited_for(
 ) -> None:
     """A daemon that is started before Flatfile answers lives, says so, and begins later."""
     servers = broker.bootstrap_servers
+    await asyncio.gather(
+        _begins_later("/v1/", "earliest", servers, f"{prefix}a"),
+        _begins_later("/v1/events", "now", servers, f"{prefix}b"),
+    )
+
+
+async def _begins_later(path: str, start: str, servers: str, prefix: str) -> None:
+    """Begin once what is below this path answers."""
     async with (
-        SandboxProcess(events=100, environments=2, bad_gateway=1.0) as sandbox,
+        SandboxProcess(events=0, environments=2, bad_gateway=1.0, faults_on=path) as sandbox,
         AuditFollower(servers, f"{prefix}.audit") as follower,
-        DaemonProcess(environ_of(sandbox, servers, prefix), follower=follower) as daemon,
+        DaemonProcess(
+            environ_of(sandbox, servers, prefix, CAPTURE__START=start), follower=follower
+        ) as daemon,
     ):
-        events = await sandbox.emit_everywhere()
         await daemon.until_logged("daemon.waiting_for_flatfile", within_s=40)
         await sandbox.settings(bad_gateway=0.0)
-        await follower.until_published(events, within_s=40)
+        await daemon.until_logged("daemon.started", within_s=40)
+        await follower.until_published(await sandbox.emit_everywhere(), within_s=40)
         assert await daemon.stop() == 0
         found = await follower.findings(await sandbox.ledger())
     assert found.flaws == []
