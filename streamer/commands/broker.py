@@ -6,13 +6,11 @@ a script can read it; everything else goes to standard error.
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path  # noqa: TC003 (the command line reads the annotations)
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter, validators
 from rich.console import Console
@@ -23,17 +21,13 @@ from streamer.broker.local import LocalBroker
 from streamer.broker.lock import KAFKA_VERSION
 from streamer.broker.progress import Progress as BrokerProgress
 from streamer.broker.progress import ProgressListener, Stage
+from streamer.commands.stopping import stop_on_signals, unless_stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
     from contextlib import AbstractContextManager
-
-_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _FILES_PER_LINE: Final = 10
 """Away from a terminal one line is written for so many fetched files."""
-
-_T = TypeVar("_T")
 
 
 async def broker(
@@ -52,11 +46,11 @@ async def broker(
     """
     console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
     local = LocalBroker(data or default_data_folder(), port=port)
-    stop = _stop_signals()
+    stop = stop_on_signals()
     began_s = time.monotonic()
     try:
         with _narration(console) as local.on_progress:
-            await _unless_stopped(stop, local.start())
+            await unless_stopped(stop, local.start())
         if stop.is_set():
             return 0
         sys.stdout.write(f"export STREAMER_KAFKA__BOOTSTRAP_SERVERS={local.bootstrap_servers}\n")
@@ -65,36 +59,13 @@ async def broker(
             f"Apache Kafka {KAFKA_VERSION} answers on {local.bootstrap_servers} "
             f"after {time.monotonic() - began_s:.1f} s. Data: {local.data}. Ctrl-C stops it."
         )
-        ended = await _unless_stopped(stop, local.ended())
+        ended = await unless_stopped(stop, local.ended())
         if ended is not None:
             raise ended
         console.print("Stopping Apache Kafka.")
     finally:
         await local.stop()
     return 0
-
-
-def _stop_signals() -> asyncio.Event:
-    """An event that the first signal to stop sets. What was ignored for us stays ignored."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in _STOP_SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            loop.add_signal_handler(number, stop.set)
-    return stop
-
-
-async def _unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, _T]) -> _T | None:
-    """The result of the work, or None, and the work cancelled, if the stop comes first."""
-    working = asyncio.create_task(work, name="broker")
-    stopping = asyncio.create_task(stop.wait(), name="wait for a signal")
-    try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else None
-    finally:
-        working.cancel()
-        stopping.cancel()
-        await asyncio.gather(working, stopping, return_exceptions=True)
 
 
 def _narration(console: Console) -> AbstractContextManager[ProgressListener]:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter, validators
 from pydantic import SecretStr
@@ -25,6 +24,7 @@ from streamer.commands.demo_screen import ScreenView
 from streamer.commands.demo_show import Addresses, Show
 from streamer.commands.proving import read_back, verdict
 from streamer.commands.quiet import hand_over_warnings
+from streamer.commands.stopping import stop_on_signals, unless_stopped
 from streamer.commands.terminal import INTERRUPTED, is_terminal
 from streamer.config import FlatfileSettings, KafkaSettings, Settings, WebSettings
 from streamer.daemon import Daemon
@@ -33,11 +33,10 @@ from streamer.kafka.client import Connection
 from streamer.kafka.reader import LogReader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from streamer.commands.demo_show import View
 
-STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 KEY: Final = "sandbox"
 """Client id and secret of every sandbox."""
@@ -68,7 +67,7 @@ async def demo(
         events: Events that happened before the start, over all environments together.
         rate: Events that happen per second from then on.
     """
-    stop = _stop_event()
+    stop = stop_on_signals()
     show = Show()
     hand_over_warnings(show.troubles.append)
     options = {"port": 0, "environments": environments, "events": events, "rate": rate}
@@ -77,7 +76,7 @@ async def demo(
         async with contextlib.AsyncExitStack() as stack, _drawn(view, stop):
             broker = LocalBroker(Path(folder) / "broker", on_progress=show.on_broker_progress)
             stack.push_async_callback(broker.stop)
-            url = await _unless(stop, _start(stack, broker, options))
+            url = await unless_stopped(stop, _start(stack, broker, options))
             if url is None:
                 return INTERRUPTED
             settings = _settings(url, broker.bootstrap_servers)
@@ -87,21 +86,6 @@ async def demo(
             show.stage = "ended"
     sys.stdout.write(f"{verdict(proof, settings.kafka.audit_topic)}\n")
     return 0
-
-
-def _stop_event() -> asyncio.Event:
-    """An event that the first signal sets. A second one ends the command where it stands."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def ask() -> None:
-        stop.set()
-        for number in STOP_SIGNALS:
-            loop.remove_signal_handler(number)
-
-    for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, ask)
-    return stop
 
 
 @contextlib.asynccontextmanager
@@ -163,16 +147,3 @@ async def _publish(
             await daemon.run(stop)
         finally:
             following.cancel()
-
-
-async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, str]) -> str | None:
-    """The result of the work, or None, and the work cancelled, if the stop comes first."""
-    working = asyncio.create_task(work, name="start")
-    stopping = asyncio.create_task(stop.wait(), name="signal")
-    try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else None
-    finally:
-        working.cancel()
-        stopping.cancel()
-        await asyncio.gather(working, stopping, return_exceptions=True)

@@ -6,14 +6,13 @@ is a line like any other, so that nobody's log collector has to parse sentences.
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import structlog
 
 from streamer.commands.options import ConfigFile  # noqa: TC001 (the command line reads it)
+from streamer.commands.stopping import stop_on_signals
 from streamer.config import load_settings
 from streamer.daemon import Daemon
 from streamer.errors import StreamerError
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from streamer.config import LogSettings
 
 log = structlog.get_logger()
-
-STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 async def run(*, config: ConfigFile = None) -> int:
@@ -39,10 +36,7 @@ async def run(*, config: ConfigFile = None) -> int:
     """
     settings = load_settings(config)
     logs.configure(settings.log)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_on_signals()
     try:
         await Daemon(settings).run(stop)
     except StreamerError as error:

@@ -6,19 +6,16 @@ can read them; everything else goes to standard error.
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
 from typing import Annotated, Final
 
 from cyclopts import Group, Parameter, validators
 
+from streamer.commands.stopping import stop_on_signals
 from streamer.sandbox.faults import Faults
 from streamer.sandbox.options import SandboxOptions
 from streamer.sandbox.reading import Reading
 from streamer.sandbox.server import Sandbox
-
-_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _READING: Final = Group("What the API's documentation leaves open")
 _FAULTS: Final = Group("Shares of requests that go wrong, and how")
@@ -111,10 +108,7 @@ async def serve(options: SandboxOptions) -> int:
     Raises:
         PortInUseError: The port is taken.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in _STOP_SIGNALS:
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_on_signals()
     server = Sandbox(options)
     try:
         await server.start()
@@ -131,6 +125,4 @@ async def serve(options: SandboxOptions) -> int:
         await stop.wait()
     finally:
         await server.stop()
-        for number in _STOP_SIGNALS:
-            loop.remove_signal_handler(number)
     return 0
