@@ -13,6 +13,8 @@ from binascii import hexlify, unhexlify
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+import msgspec
+
 _OPEN: Final = b',"integrity":{"previous":"'
 _BETWEEN: Final = b'","hash":"'
 _CLOSE: Final = b'"}}'
@@ -84,7 +86,7 @@ def hashes(record: bytes) -> tuple[bytes, bytes]:
     return unhexlify(found[1]), unhexlify(found[2])
 
 
-class Head(NamedTuple):
+class Head(msgspec.Struct, frozen=True, gc=False):
     """A record's hash, as bytes and as it is written."""
 
     digest: bytes

@@ -78,6 +78,7 @@ class Encoder:
         privacy: Privacy = CLEAR,
     ) -> None:
         self._privacy = privacy
+        self._is_clear = privacy.is_clear
         self.environment = environment
         self._max_record_bytes = max_record_bytes
         self._max_body_bytes = max_record_bytes - deadletter.HEADROOM_BYTES
@@ -91,7 +92,7 @@ class Encoder:
         self._actors: Kept[str | None, Piece] = Kept()
         self._spaces: Kept[str, Piece] = Kept()
         self._targets: Kept[str | None, Piece] = Kept()
-        self._domains: Kept[str, str] = Kept()
+        self._domains: Kept[str | None, str] = Kept()
 
     def encode(
         self,
@@ -118,7 +119,7 @@ class Encoder:
         recorded = ("ce_recordedtime", observed.encode())
         batch = _Batch(names, f',"observed":"{observed}"', (*self._headers, recorded))
         sealed: list[Sealed] = []
-        is_clear, most_bytes = self._privacy.is_clear, self._max_body_bytes
+        is_clear, most_bytes = self._is_clear, self._max_body_bytes
         for draft in drafts:
             sequence += 1
             letters: tuple[DeadLetter, ...] = ()
@@ -151,15 +152,18 @@ class Encoder:
     ) -> tuple[tuple[bytes, ...], list[Header]]:
         """Return the parts of a record without its seal, and its headers."""
         event, revision, names = draft.event, draft.revision, batch.names
+        target = draft.target
         action = self._actions.get(draft.topic)
-        if action is None or revision != 1 or draft.target.has_failed or draft.is_stub:
+        if action is None or revision != 1 or target.has_failed or draft.is_stub:
             action = self._action(draft)
         actor_id = draft.actor_id
         named = names.get(actor_id) if actor_id else None
         actor = self._actors.get(actor_id)
         if actor is None or actor.named is not named or draft.broken is not None:
             actor = self._actor(draft, named)
-        aim = self._aim(draft, names)
+        aim = self._targets.get(target.id)
+        if aim is None or aim.named is not None or target.looked_up or aim.target != target:
+            aim = self._aim(draft, names)
         event_id = event.id.encode("utf-8", "replace")
         shown_id = f'"{event.id}"' if event_id.replace(b"_", b"").isalnum() else quoted(event.id)
         headers = [
@@ -174,11 +178,12 @@ class Encoder:
         head = (
             f'{_START}{shown_id},"revision":{revision},"sequence":{sequence}'
             f"{self._when(draft, headers)}{batch.observed_text}{action.text}{actor.text}{aim.text}"
-            f"{self._where}{self._space(draft, names)}{self._domain(event.domain)}"
+            f"{self._where}{self._space(draft, names) if draft.space_id else ''}"
+            f"{self._domains.get(event.domain) or self._domain(event.domain)}"
             f"{fragments.lifecycle(event, self._privacy) if changed else ''}"
         ).encode()
         done = fragments.redacted(draft.redacted) if draft.redacted else b""
-        if not self._privacy.is_clear:
+        if not self._is_clear:
             done += fragments.policy(self._privacy, draft.replaced)
         return (head, draft.copied, done) if done else (head, draft.copied), headers
 

@@ -6,23 +6,24 @@ is known of it changes, or until there are too many pieces, when all are written
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+import msgspec
 import orjson
 
 from streamer.audit import cloudevents
 from streamer.audit.actors import NAMED_TYPES, actor_type
-from streamer.audit.record import entity
+from streamer.audit.cloudevents import Header
+from streamer.audit.names import Named
+from streamer.audit.record import entity, written
 from streamer.audit.redaction import redact_text
+from streamer.audit.targets import Target
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from streamer.audit.catalog import Topic
-    from streamer.audit.cloudevents import Header
-    from streamer.audit.names import Named
     from streamer.audit.privacy import Privacy
-    from streamer.audit.targets import Target
     from streamer.flatfile.models import Event
 
 _KEPT: Final = 4096
@@ -45,7 +46,7 @@ class Kept(dict[K, V], Generic[K, V]):
         return value
 
 
-class Piece(NamedTuple):
+class Piece(msgspec.Struct, frozen=True, gc=False):
     """Text of a record, the headers that go with them, and what they were made from."""
 
     text: str
@@ -119,9 +120,14 @@ def target_piece(
     name = privacy.plain(known.name if known and known.name else target.name, people)
     if shown is None and name is None:
         return Piece("", (), named, target)
-    text = ',"target":' + entity(type=redact_text(target.type), id=shown, name=name)
-    headers = (("ce_subject", cloudevents.text(shown)),) if shown else ()
-    return Piece(text, headers, named, target)
+    said = {"type": redact_text(target.type)}
+    headers: tuple[Header, ...] = ()
+    if shown is not None:
+        said["id"] = shown
+        headers = (("ce_subject", cloudevents.text(shown)),)
+    if name is not None:
+        said["name"] = name
+    return Piece(',"target":' + written(said), headers, named, target)
 
 
 def lifecycle(event: Event, privacy: Privacy) -> str:

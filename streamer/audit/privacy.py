@@ -85,7 +85,7 @@ class Privacy:
         if text is None:
             return None
         text = redact_text(text)
-        if not self.is_clear:
+        if self.policy != "clear":
             text = replaced_text(text, Scanner(self._rules(people)))
         return bounded(text)
 

@@ -29,7 +29,11 @@ def quoted(text: str) -> str:
 
 def entity(**texts: str | None) -> str:
     """Return an object of those that are not None."""
-    known = {name: text for name, text in texts.items() if text is not None}
+    return written({name: text for name, text in texts.items() if text is not None})
+
+
+def written(known: dict[str, str]) -> str:
+    """Return an object as JSON; lone surrogates as `quoted` has them."""
     try:
         return orjson.dumps(known).decode()
     except TypeError:

@@ -5,6 +5,7 @@ What goes is replaced where it stands, so the rest of the text is byte for byte 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from streamer.audit import credentials
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
     from streamer.audit.scanner import Found
 
+_INITIALS: Final = frozenset("pPsS")
+"""Of the prefixes of credentials."""
+
+_LONGEST_NAME: Final = 128
 _SIGNED_URLS: Final = frozenset(("callbackurl", "dataurl"))
 _USUAL: Final = Scanner(CredentialRules())
 _OF_SECRETS: Final = Scanner(CredentialRules(value_is_secret=True))
@@ -51,10 +56,19 @@ def redact_event(raw: bytes) -> Redacted:
 
 def redact_text(text: str) -> str:
     """Take the credentials out of a plain text, such as a name."""
-    if text.replace("_", "").isalnum() and not text.lower().startswith(credentials.PREFIXES):
+    is_word = (text.isascii() and text.isidentifier()) or text.replace("_", "").isalnum()
+    if is_word and not (text[0] in _INITIALS and text[:4].lower().startswith(credentials.PREFIXES)):
         return text  # One word: an id, nearly always. Nothing in it can stand under a key.
+    return _redacted_name(text) if len(text) <= _LONGEST_NAME else _redacted_text(text)
+
+
+def _redacted_text(text: str) -> str:
     sent = text.encode("utf-8", "surrogatepass")
     return replaced_text(text, _USUAL) if credentials.suspect(sent) else text
+
+
+_redacted_name: Final = lru_cache(maxsize=2048)(_redacted_text)
+"""The same names and paths come again with most events."""
 
 
 def replaced_text(text: str, scanner: Scanner) -> str:

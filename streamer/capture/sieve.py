@@ -176,6 +176,9 @@ class PendingSieve:
         seen.add(digests, times, now)
         if _with_lifecycle(list(map(_ROW, readings))):
             for reading, digest in zip(readings, digests, strict=True):
+                row = reading.row
+                if type(row) is not Event or not (row.deleted_at or row.acknowledged_at):
+                    continue
                 states = seen.states(reading.row)
                 seen.add(states, [reading.created_at] * len(states), now)
                 self._pending.difference_update(states)

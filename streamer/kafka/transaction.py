@@ -16,6 +16,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     InvalidProducerEpoch,
@@ -63,7 +64,7 @@ Headers = list[tuple[str, bytes]]
 _NO_HEADERS: Headers = []
 
 
-class Outgoing(NamedTuple):
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """One message to publish."""
 
     key: bytes
@@ -226,8 +227,9 @@ class TransactionalProducer:
         # Milliseconds, whatever the client's docstring says; LogAppendTime replaces it anyway.
         now_ms = round(time.time() * 1000)
         for index in range(start, len(messages)):
-            key, value, headers = messages[index]
-            if append(timestamp=now_ms, key=key, value=value, headers=headers) is None:
+            one = messages[index]
+            added = append(timestamp=now_ms, key=one.key, value=one.value, headers=one.headers)
+            if added is None:
                 return batch, index
         batch.close()
         return batch, len(messages)
