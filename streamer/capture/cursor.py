@@ -92,7 +92,9 @@ class Cursor:
         self._windows = Windows.of(settings)
         self._profile = profile
         self._floor = floor
-        self._seen = seen or Seen(acknowledged=settings.revisions == "acknowledged")
+        if seen is None:  # One that is empty is false, and still knows what ids are made of.
+            seen = Seen(acknowledged=settings.revisions == "acknowledged")
+        self._seen = seen
         self._sieve = PendingSieve(self._seen, Excluded(settings.exclude_topics))
         self._sieve.floor = floor
         self._sieve.seen_from = self.position.seen_from
@@ -137,9 +139,10 @@ class Cursor:
         Args:
             kind: Where to begin.
             fetch: Asks for one page of this environment.
-            published: For a deep sweep: what was published since its window began.
+            published: For a deep sweep: what was published since its window began. Without it,
+                nothing from before `seen_from` can be told from what was published, or is read.
         """
-        scope = self._scope(kind)
+        scope = self._scope(kind, deep=published is not None)
         base = base_of(self._read, self._windows)
         joins = scope.start is None or (base is not None and scope.start <= base)
         joins = joins or scope.start == self._floor
@@ -196,7 +199,7 @@ class Cursor:
                 end_offset = first_offset
         return self._tail.offset(seen_from, end_offset)
 
-    def _scope(self, kind: Look) -> Scope:
+    def _scope(self, kind: Look, *, deep: bool = True) -> Scope:
         """Return what a look covers.
 
         A sweep begins at the last sweep's beginning less the window, not at the watermark less the
@@ -223,7 +226,7 @@ class Cursor:
             case Look.DEEP_SWEEP:
                 start = earlier(read_to, windows.deep_sweep)
         start = earlier(start, READ_MARGIN)
-        if kind is not Look.DEEP_SWEEP:
+        if kind is not Look.DEEP_SWEEP or not deep:
             start = latest(start, at.seen_from)
         start = latest(start, self._floor)
         proved = at.watermark if kind is Look.FAST else None

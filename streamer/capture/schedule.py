@@ -28,6 +28,10 @@ JITTER: Final = 0.1
 LONGEST_RETRY_S: Final = 30.0
 """Between two attempts while a server or a network is gone: its return is seen within this."""
 
+OVERDUE_SWEEPS: Final = 3
+"""A sweep goes before live events once it is late by so many intervals: an environment that never
+comes to rest is swept all the same."""
+
 
 class Schedule:
     """The time-table of one environment."""
@@ -36,7 +40,7 @@ class Schedule:
         self,
         settings: CaptureSettings,
         *,
-        slot_s: float = 0.0,
+        slot_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -44,12 +48,12 @@ class Schedule:
 
         Args:
             settings: Intervals and windows.
-            slot_s: Second of the day at which this environment's deep sweep is due.
+            slot_s: Second of the day at which this environment's deep sweep is due; None: never.
             clock: Seconds, monotonic.
             chance: From 0 to 1.
         """
         self._settings = settings
-        self._slot = timedelta(seconds=slot_s % 86_400)
+        self._slot = None if slot_s is None else timedelta(seconds=slot_s % 86_400)
         self._clock = clock
         self._chance = chance
         self._wait_s = settings.interval
@@ -69,11 +73,11 @@ class Schedule:
         now = self._server_now()
         if position.polled is None or now is None:
             return Look.FAST
-        if self._failures == 0 and self._wait_s > 0:
-            if position.swept is not None and self._is_past(position.swept, now):
-                return Look.SWEEP
-            if self._is_deep_sweep_due(position, now):
-                return Look.DEEP_SWEEP
+        overdue = self._overdue_s(position, now)
+        if overdue > (0 if self._is_at_rest else OVERDUE_SWEEPS * self._settings.sweep_interval):
+            return Look.SWEEP
+        if self._is_at_rest and self._is_deep_sweep_due(position, now):
+            return Look.DEEP_SWEEP
         if self._clock() >= self._wide_due_s:
             return Look.WIDE
         return Look.FAST
@@ -131,11 +135,17 @@ class Schedule:
         server_at, then_s = self._server
         return server_at + timedelta(seconds=self._clock() - then_s)
 
-    def _is_past(self, swept_at: datetime, now: datetime) -> bool:
-        return now - swept_at >= timedelta(seconds=self._settings.sweep_interval)
+    @property
+    def _is_at_rest(self) -> bool:
+        return self._failures == 0 and self._wait_s > 0
+
+    def _overdue_s(self, position: Position, now: datetime) -> float:
+        if position.swept is None:
+            return 0.0
+        return (now - position.swept).total_seconds() - self._settings.sweep_interval
 
     def _is_deep_sweep_due(self, position: Position, now: datetime) -> bool:
-        if not self._settings.deep_sweep_window or position.polled is None:
+        if self._slot is None or not self._settings.deep_sweep_window or position.polled is None:
             return False
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         slot_at = midnight + self._slot

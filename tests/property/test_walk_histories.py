@@ -1,0 +1,57 @@
+"""Whatever `GET /events` means, whatever happens meanwhile, and whenever the reader dies.
+
+Each history checks, as it goes: what a response showed and a completed look covers has come out,
+what a watermark claims has come out, every capture is in order; and in the end, that everything
+visible came out, once, with its revisions counted, and nothing that must not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.support.histories import READINGS, History, Traits
+
+CHUNK = 250
+
+
+def live_through(seeds: range) -> list[Traits]:
+    """Go through histories; a failing one names its seed."""
+    traits = []
+    for seed in seeds:
+        history = History(seed)
+        try:
+            history.live()
+        except Exception as error:
+            error.add_note(f"in history {seed}: {history.server.reading}")
+            raise
+        traits.append(history.traits)
+    return traits
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("chunk", range(6))
+def test_every_event_comes_out_exactly_once_in_1500_histories(chunk: int) -> None:
+    """No history loses or repeats an event, and the histories are as hard as they should be."""
+    traits = live_through(range(chunk * CHUNK, (chunk + 1) * CHUNK))
+    shares = {
+        name: sum(getattr(trait, name) for trait in traits) / CHUNK
+        for name in ("long_walk", "late", "killed_in_walk", "large_instant")
+    }
+    print(shares)  # noqa: T201
+    assert shares["long_walk"] >= 0.40
+    assert shares["late"] >= 0.25
+    assert shares["killed_in_walk"] >= 0.25
+    assert shares["large_instant"] >= 0.10
+    combinations = Counter(trait.combination for trait in traits)
+    assert len(combinations) == len(READINGS)
+    assert min(combinations.values()) / CHUNK >= 0.05
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("chunk", range(50))
+def test_every_event_comes_out_exactly_once_in_50_000_histories(chunk: int) -> None:
+    """The same at length: `pytest -m long tests/property/test_walk_histories.py`."""
+    live_through(range(10_000 + chunk * 1000, 10_000 + (chunk + 1) * 1000))
