@@ -180,6 +180,37 @@ async def test_workers_share_the_shards_and_replace_each_other(
     assert found.flaws == []
 
 
+@pytest.mark.timeout(120)
+async def test_worker_that_was_frozen_finds_its_shards_taken(
+    broker: LocalBroker, prefix: str
+) -> None:
+    """A worker that wakes up after others took its shards writes nothing more to them."""
+    async with SandboxProcess(
+        events=40_000, environments=4, rate=40.0, latency_s=0.05, page_cap=100
+    ) as sandbox:
+        environ = environ_of(sandbox, broker.bootstrap_servers, prefix, KAFKA__SESSION_TIMEOUT="2")
+        async with (
+            AuditFollower(broker.bootstrap_servers, f"{prefix}.audit") as follower,
+            DaemonProcess(environ) as first,
+            DaemonProcess(environ) as second,
+        ):
+            await _share(first, second)
+            for _ in range(2):
+                # Amid a backlog, so that it is frozen in a transaction more often than not.
+                await follower.until_records(follower.judge.records + 500, within_s=30)
+                second.send(signal.SIGSTOP)
+                await first.until_shards(SHARDS)
+                second.send(signal.SIGCONT)
+                await _share(first, second)
+            await sandbox.settings(rate=0.0, latency_s=0.0, page_cap=1000)
+            await _everyone_publishes(sandbox, follower)
+            assert await second.stop() == 0
+            await first.until_shards(SHARDS)
+            assert await first.stop() == 0
+            found = await follower.findings(await sandbox.ledger())
+    assert found.flaws == []
+
+
 async def _share(one: DaemonProcess, other: DaemonProcess) -> None:
     """Wait until two workers have two shards each, and no shard has two owners."""
     await asyncio.gather(one.until_shards(SHARDS // 2), other.until_shards(SHARDS // 2))
