@@ -10,16 +10,14 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
-import confluent_kafka
 import pytest
 
 from tests.support.audit_follower import AuditFollower
 from tests.support.daemon_process import DaemonProcess, environ_of
+from tests.support.raw_topics import pieces_of
 from tests.support.sandbox_process import SandboxProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from streamer.broker.local import LocalBroker
 
 MARK: Final = "PLANTED"
@@ -82,7 +80,7 @@ async def test_no_credential_leaves_the_process(
             assert await daemon.stop() == 0
     assert daemon.events("flatfile.request_failed")
     topics = [f"{prefix}.{name}" for name in ("audit", "checkpoints", "dead-letters")]
-    pieces = await asyncio.to_thread(lambda: [*_pieces(servers, topics)])
+    pieces = await asyncio.to_thread(lambda: [*pieces_of(servers, topics)])
     assert len(pieces) > 4_000
     assert [piece for piece in pieces if MARK.encode() in piece] == []
     assert MARK not in daemon.text
@@ -108,42 +106,3 @@ async def _page(sandbox: SandboxProcess, environment: str) -> str:
         async with session.get(url) as response:
             assert response.status == 200
             return await response.text()
-
-
-def _pieces(servers: str, topics: list[str]) -> Iterator[bytes]:
-    """Key, value and headers of everything in these topics, what was aborted as well."""
-    consumer = confluent_kafka.Consumer(
-        {
-            "bootstrap.servers": servers,
-            "group.id": "credentials",
-            "enable.auto.commit": False,
-            "isolation.level": "read_uncommitted",
-            "enable.partition.eof": True,
-        }
-    )
-    try:
-        parts = [
-            confluent_kafka.TopicPartition(topic, number, confluent_kafka.OFFSET_BEGINNING)
-            for topic in topics
-            for number in consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        ]
-        consumer.assign(parts)
-        left = len(parts)
-        while left:
-            message = consumer.poll(20)
-            assert message is not None
-            if message.error() is not None:
-                left -= 1
-                continue
-            headers = message.headers() or []
-            assert isinstance(headers, list)
-            for piece in (
-                message.key(),
-                message.value(),
-                *(name.encode() for name, _ in headers),
-                *(value for _, value in headers),
-            ):
-                if isinstance(piece, bytes):
-                    yield piece
-    finally:
-        consumer.close()
