@@ -48,6 +48,10 @@ COMMANDS: Final = {
     "tail": Command(
         "Published records as sentences; filters, and --follow.", "streamer.commands.tail:tail"
     ),
+    "dead-letters": Command(
+        "What could not become a record: `list`, and the raw bytes with `show`.",
+        "streamer.commands.dead_letters:app",
+    ),
     "topics": Command(
         "`topics create` makes the topics, `topics check` judges them.",
         "streamer.commands.topics:app",
