@@ -12,7 +12,7 @@ from itertools import islice
 from operator import attrgetter, ge, le
 from typing import TYPE_CHECKING, Final, Generic
 
-from streamer.flatfile.listing import FetchPage, PageRequest, Sieve, T
+from streamer.flatfile.listing import Batch, FetchPage, PageRequest, Sieve, T
 from streamer.flatfile.server_profile import (
     DOCUMENTED_PAGE_SIZE,
     SHORTEST_EVIDENCE,
@@ -158,6 +158,10 @@ class Reader(Generic[T]):
         self.held_bytes = self.held_bytes * len(keep) // (len(held) + len(keep) or 1)
         self._held = keep
         return held
+
+    def complete(self, proved: datetime | None, *, more: bool = False, listed: int = 0) -> Batch[T]:
+        """Return the last batch of a look: all that is held."""
+        return Batch(self.take(), proved, self.begun_at, complete=True, more=more, listed=listed)
 
     def _hold(self, found: list[T], size_bytes: int) -> None:
         self._held += found

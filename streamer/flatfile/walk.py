@@ -9,9 +9,10 @@ look goes on as if there were none.
 * Newest first: a short listing at once, a long one in stretches from its far end.
 * No order: all of it, until a pass brings nothing that was there when the look began.
 
-Limits. A listing that looks sorted for eight pages and is not (grouped by space, say) can hide rows
-from a first read, whose `since` follows; sweeps keep theirs. Without an order, rows that vanish
-while equal-looking ones appear cannot be told from pages that were read.
+Limits. A listing that looks sorted for eight pages and is not (grouped by space, say, or in order
+of arrival with rows that had come late) can hide rows from a first read, whose `since` follows;
+sweeps keep theirs. Without an order that is the same for every page, rows that vanish while we read
+can hide others.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from streamer.flatfile.listing import Batch, FetchPage, Scope, Sieve, T, whole_second_before
+from streamer.flatfile.newest_first import newest_first
 from streamer.flatfile.reader import OrderDoubtedError, Reader, Sighting
 from streamer.flatfile.server_profile import Order
 from streamer.flatfile.stretch import Stretch, place
@@ -32,21 +34,14 @@ if TYPE_CHECKING:
 
     from streamer.flatfile.server_profile import ServerProfile
 
-STRETCH_PAGES: Final = 8
-"""Pages that are held at once where the newest come first, and after which `since` may follow where
-the oldest do."""
+FOLLOW_AFTER_PAGES: Final = 8
+"""Pages of a stretch after which `since` may follow, the oldest first."""
 
 REREAD_SHARE: Final = 8
 """`since` follows once at most one in so many rows would be read again."""
 
-COURTESY_PAGES: Final = 2
-"""Pages that a fast poll reads of what is known already, for what came a little late."""
-
 MOST_PASSES: Final = 12
 """Over a listing without an order; then the look ends unproved, and the next one begins anew."""
-
-HELD_BYTES: Final = 32 * 1024 * 1024
-"""Beyond this, what is held is handed out, in order or not."""
 
 _ROUNDING: Final = timedelta(milliseconds=500)
 
@@ -60,7 +55,6 @@ async def walk(
     """Read everything in `scope`, and say how far that is proved."""
     reader = Reader(fetch, profile, sieve, thorough=scope.proved is None)
     while True:
-        reader.going_by = Order.UNKNOWN
         try:
             async with aclosing(_walk_once(reader, scope)) as batches:
                 async for batch in batches:
@@ -72,10 +66,11 @@ async def walk(
 
 async def _walk_once(reader: Reader[T], scope: Scope) -> AsyncGenerator[Batch[T], None]:
     since = None if scope.start is None else whole_second_before(scope.start)
+    reader.going_by = reader.order
     first = await _near_the_end(reader, since, scope) or await reader.first(since)
     if first.last and first.offset == 0:
         newest = max(first.times, default=None)
-        yield _complete(reader, newest, listed=first.end)
+        yield reader.complete(newest, listed=first.end)
         return
     batches: AsyncGenerator[Batch[T], None]
     reader.going_by = reader.order
@@ -83,18 +78,12 @@ async def _walk_once(reader: Reader[T], scope: Scope) -> AsyncGenerator[Batch[T]
         case Order.OLDEST_FIRST:
             batches = _oldest_first(reader, since, first, scope)
         case Order.NEWEST_FIRST:
-            batches = _newest_first(reader, since, first, scope)
+            batches = newest_first(reader, since, first, scope)
         case Order.UNKNOWN | Order.NONE:
             batches = _in_no_order(reader, since, first)
     async with aclosing(batches):
         async for batch in batches:
             yield batch
-
-
-def _complete(
-    reader: Reader[T], proved: datetime | None, *, more: bool = False, listed: int = 0
-) -> Batch[T]:
-    return Batch(reader.take(), proved, reader.begun_at, complete=True, more=more, listed=listed)
 
 
 async def _near_the_end(
@@ -125,11 +114,11 @@ async def _oldest_first(
             while True:
                 if stretch.ended:
                     reader.trust_order()
-                    yield _complete(reader, stretch.settled, listed=stretch.last.end)
+                    yield reader.complete(stretch.settled, listed=stretch.last.end)
                     return
                 settled = stretch.settled if reader.trusts_order else None
                 if begun_at and settled and settled > begun_at:
-                    yield _complete(reader, settled, more=True)
+                    yield reader.complete(settled, more=True)
                     return
                 yield Batch(reader.take(), settled, begun_at)
                 recent.add(stretch.last.times)
@@ -141,7 +130,7 @@ async def _oldest_first(
                 await anext(pages, None)
         first = await reader.first(since)
         if not first.times:
-            yield _complete(reader, None)
+            yield reader.complete(None)
             return
 
 
@@ -169,7 +158,7 @@ def _since_to_follow(
 
     Never beyond the look's beginning: rows from the future stand at the end of the listing.
     """
-    if stretch.pages < STRETCH_PAGES:
+    if stretch.pages < FOLLOW_AFTER_PAGES:
         return stretch.since
     newest = stretch.open_at if begun_at is None else min(stretch.open_at, begun_at)
     since = whole_second_before(newest)
@@ -177,93 +166,6 @@ def _since_to_follow(
         return stretch.since
     again = recent.count_from(since - _ROUNDING)
     return since if again * REREAD_SHARE <= stretch.last.end else stretch.since
-
-
-async def _newest_first(
-    reader: Reader[T], since: datetime | None, first: Sighting[T], scope: Scope
-) -> AsyncGenerator[Batch[T], None]:
-    newest = first.times[0]
-    stretch = Stretch(reader, since, first, Order.NEWEST_FIRST)
-    async with aclosing(stretch.follow()) as pages:
-        if scope.proved is not None:
-            while not stretch.ended and stretch.pages < STRETCH_PAGES:
-                if not reader.trusts_order:
-                    break
-                if stretch.open_at <= scope.proved and (
-                    stretch.pages >= COURTESY_PAGES or not first.found
-                ):
-                    yield _complete(reader, newest)
-                    return
-                await anext(pages, None)
-        reader.thorough = True
-        if stretch.ended or await reader.is_end(since, STRETCH_PAGES * reader.limit):
-            async for _ in pages:
-                if reader.held_bytes > HELD_BYTES:
-                    yield Batch(reader.take(), None, reader.begun_at)
-            reader.trust_order()
-            yield _complete(reader, newest)
-            return
-    async with aclosing(_from_the_far_end(reader, since)) as batches:
-        async for batch in batches:
-            yield batch
-
-
-async def _from_the_far_end(
-    reader: Reader[T], since: datetime | None
-) -> AsyncGenerator[Batch[T], None]:
-    """Read a long listing in stretches, each up to where the one before began.
-
-    A stretch proves what is strictly older than its first row: of that one's instant, more may
-    stand on the page before. The next stretch reads it whole.
-    """
-    held = STRETCH_PAGES * reader.limit
-    begin = await _find_end(reader, since, held) - held
-    frontier: datetime | None = None
-    step, drift, before = held, 0, 0
-    while True:
-        page = await reader.read(since, *place(max(0, begin), reader.limit))
-        if page.offset and not (page.times and (frontier is None or page.times[0] > frontier)):
-            begin, step = begin - step, step * 2
-            continue
-        if not page.times:
-            yield _complete(reader, None)
-            return
-        stretch = Stretch(reader, since, page, Order.NEWEST_FIRST)
-        async with aclosing(stretch.follow()) as pages:
-            while not stretch.ended and (frontier is None or stretch.open_at >= frontier):
-                await anext(pages, None)
-                if reader.held_bytes > HELD_BYTES:
-                    yield Batch(reader.take(), None, reader.begun_at)
-        newest = page.times[0]
-        if page.offset == 0:
-            yield _complete(reader, newest)
-            return
-        proved = stretch.behind_first_at if reader.trusts_order else None
-        yield Batch(reader.take(up_to=newest), proved, reader.begun_at)
-        if frontier is not None:
-            drift = max(0, stretch.place_of(frontier) - before)
-        frontier, before, step = newest, page.offset, held
-        begin = before + drift - held + reader.limit // 8
-
-
-async def _find_end(reader: Reader[T], since: datetime | None, known: int) -> int:
-    """Return a place a little behind the listing's last row, by asking for single rows.
-
-    Args:
-        reader: Reads them.
-        since: Lower bound of the listing.
-        known: A place where there is a row.
-    """
-    low, high = known, 2 * known
-    while not await reader.is_end(since, high):
-        low, high = high, 2 * high
-    while high - low > known // 2:
-        middle = (low + high) // 2
-        if await reader.is_end(since, middle):
-            high = middle
-        else:
-            low = middle
-    return high
 
 
 async def _in_no_order(
@@ -291,7 +193,7 @@ async def _in_no_order(
                 raise OrderDoubtedError
             page = await _next_met(reader, since, page.end, met)
         if not news:
-            yield _complete(reader, newest)
+            yield reader.complete(newest)
             return
         page = await reader.first(since)
     yield Batch(reader.take(), None, begun_at, more=False)

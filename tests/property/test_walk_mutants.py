@@ -16,6 +16,7 @@ import pytest
 from streamer.capture.cursor import Cursor, Look
 from streamer.capture.sieve import PendingSieve
 from streamer.config import CaptureSettings
+from streamer.flatfile import newest_first as newest_first_module
 from streamer.flatfile import walk as walk_module
 from streamer.flatfile.listing import Batch, Scope
 from streamer.flatfile.reader import Reader, Sighting
@@ -107,7 +108,7 @@ def claim_before_proof(patch: Patch) -> None:
 
 def claim_from_the_near_end(patch: Patch) -> None:
     """Newest first, the first page already moves the watermark."""
-    from_the_far_end = walk_module._from_the_far_end
+    from_the_far_end = newest_first_module._from_the_far_end
 
     async def claiming(reader: Reader[Any], since: datetime | None) -> AsyncGenerator[Any, None]:
         yield Batch(reader.take(), reader.begun_at, reader.begun_at)
@@ -115,7 +116,7 @@ def claim_from_the_near_end(patch: Patch) -> None:
             async for batch in batches:
                 yield batch
 
-    patch(walk_module, "_from_the_far_end", claiming)
+    patch(newest_first_module, "_from_the_far_end", claiming)
 
 
 def call_every_look_complete(patch: Patch) -> None:
