@@ -120,7 +120,8 @@ class CredentialRules:
         """Tell whether there may be one in a string: not in one of letters and digits alone."""
         if content.isalnum():
             return False
-        return suspect(content)
+        lowered = content.lower().decode("latin-1")
+        return (_has_piece(lowered) or "%" in lowered) and _has_sign(lowered)
 
     def mark(self, _sought: bytes) -> bytes:
         """Return the same for all of them: it tells nothing."""

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 _NULL: Final = Raw(b"null")
 _NULL_BYTES: Final = len(_NULL)
+_EMPTY: Final = frozenset((0, _NULL_BYTES))
+_NAMESPACES: Final = b',"namespaces":'
+_TARGET: Final = b',"event_target":'
+_FIRST_AT: Final = len(_NAMESPACES)
+_ARRAY, _STRING = ord("["), ord('"')
 _PARTS: Final = {
     "namespaces": "namespaces",
     "target": "event_target",
@@ -168,6 +173,41 @@ def _with_digest_for_id(event: Event) -> Event:
 
 
 def _copied(event: Event, time: bytes | None) -> bytes:
+    """Return the members that are copied: of most events all parts, and nothing else."""
+    namespaces, aim, context = event.namespaces, event.target, event.context
+    attributes, origin, payload = event.attributes, event.origin, event.payload
+    sizes = (
+        (length := len(namespaces)),
+        len(aim),
+        len(context),
+        len(attributes),
+        len(origin),
+        len(payload),
+    )
+    if time is not None and event.extra is ABSENT and _EMPTY.isdisjoint(sizes):
+        copied = b"".join(
+            (
+                _NAMESPACES,
+                namespaces,
+                _TARGET,
+                aim,
+                b',"context":',
+                context,
+                b',"attributes":',
+                attributes,
+                b',"origin":',
+                origin,
+                b',"payload":',
+                payload,
+            )
+        )
+        # Bytes of a page cannot be looked into but by copying them.
+        if copied[_FIRST_AT] == _ARRAY and copied[_FIRST_AT + length + len(_TARGET)] == _STRING:
+            return copied
+    return _copied_singly(event, time)
+
+
+def _copied_singly(event: Event, time: bytes | None) -> bytes:
     pieces: list[Raw | bytes] = []
     rest: tuple[bytes, ...] = ()
     if len(event.target) != _NULL_BYTES or event.namespaces is not ABSENT:
@@ -191,13 +231,13 @@ def _place_typed(event: Event, pieces: list[Raw | bytes]) -> tuple[bytes, ...]:
     rest: tuple[bytes, ...] = ()
     namespaces = bytes(event.namespaces)
     if namespaces[:1] == b"[":
-        pieces += (b',"namespaces":', namespaces)
+        pieces += (_NAMESPACES, namespaces)
     elif namespaces and namespaces != b"null":
         rest += (b'"namespaces":' + namespaces,)
     if event.target != _NULL and event.target is not ABSENT:
         aim = bytes(event.target)
         if aim[:1] == b'"':
-            pieces += (b',"event_target":', aim)
+            pieces += (_TARGET, aim)
         else:
             rest += (b'"target":' + aim,)
     return rest
