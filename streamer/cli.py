@@ -56,6 +56,10 @@ COMMANDS: Final = {
         "`topics create` makes the topics, `topics check` judges them.",
         "streamer.commands.topics:app",
     ),
+    "schemas": Command(
+        "JSON Schemas, AsyncAPI, an example of every record: listed, or written.",
+        "streamer.commands.schemas:schemas",
+    ),
     "config": Command(
         "The settings in effect, and where each comes from; --template for a file.",
         "streamer.commands.config:config",
