@@ -85,7 +85,8 @@ def omit(draft: Draft, privacy: Privacy) -> Omission:
         whole, redacted = redact_event(draft.broken.raw)
         redacted = privacy.paths(redacted)
         reason = draft.broken.reason
-        event_id = draft.broken.id or privacy.stub_id(draft.broken.raw)
+        # `identity` of a row with an id, which may be too long to stand there as it is.
+        event_id = event.id if draft.broken.id else privacy.stub_id(draft.broken.raw)
     else:
         whole, redacted = _element(event), draft.redacted
         reason = TOO_LARGE

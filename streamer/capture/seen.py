@@ -16,6 +16,7 @@ from bisect import bisect_left, bisect_right
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from streamer.audit.identity import LONGEST_ID, identity
 from streamer.flatfile.models import BrokenEvent, Event, Row
 
 if TYPE_CHECKING:
@@ -127,16 +128,18 @@ class Seen:
 
     def digests(self, rows: Sequence[Row]) -> list[int]:
         """Return the identity of each row."""
-        ids = [row.id for row in rows]
-        if None in ids or "" in ids:
-            ids = [row.id or self._id_of(row) for row in rows]
+        ids = [row.id or "" for row in rows]
+        if "" in ids or max(map(len, ids), default=0) > LONGEST_ID:
+            ids = list(map(self._id_of, rows))
         return list(map(hash, ids))
 
     def states(self, row: Row) -> list[int]:
         """Return what a further revision would change, as identities."""
         if isinstance(row, BrokenEvent):
             return []
-        return self._states(row.id, row.deleted_at, row.acknowledged_at)
+        if not (row.deleted_at or row.acknowledged_at):
+            return []
+        return self._states(self._id_of(row), row.deleted_at, row.acknowledged_at)
 
     def _states(self, id_: str, deleted_at: str | None, acknowledged_at: str | None) -> list[int]:
         found = []
@@ -147,6 +150,9 @@ class Seen:
         return found
 
     def _id_of(self, row: Row) -> str:
+        """The `id` of the row's record."""
+        if row.id:
+            return row.id if len(row.id) <= LONGEST_ID else identity(row)
         if isinstance(row, Event):
             return self._stub_id(repr(row).encode("utf-8", "surrogatepass"))
         return self._stub_id(row.raw)

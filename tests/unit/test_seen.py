@@ -8,8 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from streamer.audit.chain import genesis
+from streamer.audit.encoder import Encoder
+from streamer.audit.normalize import read
+from streamer.audit.record import restore
 from streamer.capture.seen import PURGE_INTERVAL, SEGMENT_EVENTS, Remembered, Seen
-from streamer.flatfile.models import BrokenEvent, Event
+from streamer.flatfile.models import BrokenEvent, Environment, Event
 
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -139,3 +143,25 @@ def test_acknowledgement_is_a_state_only_if_asked_for() -> None:
     event = Event(id="us_evt_1", topic="a:b", created_at="", acknowledged_at="2026")
     assert Seen().states(event) == []
     assert len(Seen(acknowledged=True).states(event)) == 1
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_a_long_id_is_known_by_what_its_record_has(is_broken: bool) -> None:  # noqa: FBT001
+    """An event whose id is too long for a record is known again by the record's digest of it."""
+    id_ = "us_evt_" + "x" * 600
+    row: BrokenEvent | Event
+    if is_broken:
+        row = BrokenEvent(raw=b"{}", reason="wrong_type", id=id_)
+    else:
+        row = Event(id=id_, topic="x:y", created_at="", deleted_at="2026-03-01T12:00:00Z")
+    draft = read(row)
+    encoder = Encoder(Environment(id="us_env_a", name="a"), None, max_record_bytes=1_000_000)
+    (sealed,), _ = encoder.encode([draft], {}, "2026-03-01T12:00:00Z", genesis("us_env_a"))
+    record = restore(sealed.value)
+    assert len(record.id) < len(id_)
+    seen = Seen()
+    deleted_at = record.lifecycle.deleted_at
+    seen.restore(Remembered(record.id, at(0), deleted_at=deleted_at), at(0), None)
+    identities = [*seen.digests([row]), *seen.states(row)]
+    assert len(identities) == (1 if is_broken else 2)
+    assert seen.unknown(identities, [at(0)] * len(identities)) == set()
