@@ -13,18 +13,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
-from zlib import crc32
 
 from streamer.audit.checkpoint import Checkpoint, EnvironmentName, Policy, encode
 from streamer.audit.encoder import Encoder
 from streamer.audit.normalize import read
 from streamer.capture.cursor import Look
+from streamer.capture.presence import Presence
 from streamer.capture.schedule import Schedule
-from streamer.errors import FlatfileAnswerError, FlatfileError, FlatfileForbiddenError
+from streamer.errors import FlatfileAnswerError, FlatfileError
 from streamer.flatfile.budget import Priority
 from streamer.offer import Encoded, offer_of, split
 from streamer.telemetry.board import EnvironmentStatus
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from streamer.flatfile.server_profile import ServerProfile
     from streamer.kafka.topics import Topics
     from streamer.offer import Committer
-    from streamer.telemetry.board import Board
+    from streamer.telemetry.board import Board, EnvironmentState
     from streamer.telemetry.incidents import Incidents
 
 CHECKPOINT_EVERY_S: Final = 900.0
@@ -72,11 +72,13 @@ class Resumed:
 
     Attributes:
         known: Whether it has a checkpoint.
+        state: How it answered by then.
     """
 
     cursor: Cursor
     link: Link
     known: bool
+    state: EnvironmentState
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +132,15 @@ class Archiver:
         self._link = resumed.link
         self._known = resumed.known
         self._key = environment.id.encode()
-        self._schedule = Schedule(parts.settings.capture, slot_s=crc32(self._key))
+        self._clock = asyncio.get_running_loop().time
+        self._schedule = self._new_schedule()
+        self._presence = Presence(resumed.state, clock=self._clock)
         self._encoder = self._new_encoder(environment)
         self._status = EnvironmentStatus(
             environment.id,
             environment.name,
             shard,
+            state=resumed.state,
             watermark=self._cursor.position.watermark,
             sequence=self._link.sequence,
         )
@@ -145,6 +150,7 @@ class Archiver:
         self._look: Look = Look.FAST
         self._written_at = float("-inf")
         self._written: Position = self._cursor.position
+        self._written_state: EnvironmentState = self._status.state
         self._dropped = 0
 
     def wake(self) -> None:
@@ -156,24 +162,32 @@ class Archiver:
         """Archive, for ever. Ends by being cancelled, which is safe at any moment."""
         self._parts.board.environments[self._environment.id] = self._status
         self._parts.scout.listen(self._environment.id, self.wake)
+        self._parts.environments.listen(self._environment.id, self._return)
         try:
             if not self._known:
                 await self._write_checkpoint()
             while True:
-                await self._wait(self._schedule.wait_s)
+                await self._wait()
                 await self._look_once()
                 await self._keep_checkpoint()
         finally:
             self._parts.scout.unlisten(self._environment.id, self.wake)
+            self._parts.environments.unlisten(self._environment.id, self._return)
             await self._release(self._held_bytes)
 
-    async def _wait(self, wait_s: float) -> None:
-        if wait_s > 0:
-            try:
+    def _return(self) -> None:
+        """Look at once, although it rests: the account lists this environment again."""
+        if self._presence.is_resting:
+            self._schedule = self._new_schedule()
+            self._woken.set()
+
+    async def _wait(self) -> None:
+        # Being woken does not shorten the wait after a failure: the schedule decides.
+        while (wait_s := self._schedule.wait_s) > 0:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._woken.wait()
-            except TimeoutError:
-                pass
+            self._woken.clear()
         self._woken.clear()
 
     async def _look_once(self) -> None:
@@ -183,16 +197,17 @@ class Archiver:
         try:
             last, news = await self._archive()
         except FlatfileError as error:
-            if isinstance(error, FlatfileForbiddenError):
-                status.state = "forbidden"
-            elif isinstance(error, FlatfileAnswerError):
+            if isinstance(error, FlatfileAnswerError):
                 self._parts.profile.shrink()
-            schedule.failed()
+            self._presence.failed(error)
+            status.state = self._presence.state
+            schedule.failed(self._presence.wait_s)
             self._parts.incidents.poll_failed(
                 self._environment.id, error.what, wait_s=schedule.wait_s
             )
             return
-        status.state = "polled"
+        self._presence.answered()
+        status.state = self._presence.state
         status.polled = time.monotonic()
         status.watermark = self._cursor.position.watermark
         schedule.looked(self._look, news=news, more=last.more, server_at=last.server_at)
@@ -292,7 +307,7 @@ class Archiver:
         """Wait until a capture is committed, and move on."""
         offsets = [await offer for offer in pending.offers]
         self._cursor.confirm(pending.capture, offsets[0])
-        self._written, self._written_at = pending.capture.position, time.monotonic()
+        self._note_written(pending.capture.position)
         status = self._status
         status.sequence = pending.encoded.link.sequence
         status.records += len(pending.encoded.sealed)
@@ -302,8 +317,9 @@ class Archiver:
         await self._release(pending.held_bytes)
 
     async def _keep_checkpoint(self) -> None:
-        """Write the checkpoint if it is due: it is old, or a sweep was completed."""
-        due = time.monotonic() - self._written_at >= CHECKPOINT_EVERY_S
+        """Write the checkpoint if it is due: it is old, its state is, or a sweep was completed."""
+        due = self._clock() - self._written_at >= CHECKPOINT_EVERY_S
+        due = due or self._status.state != self._written_state
         if due or self._cursor.position.swept != self._written.swept:
             await self._write_checkpoint()
 
@@ -315,7 +331,11 @@ class Archiver:
 
         position = cursor.position
         await self._committer.offer(offer_of(self._key, None, checkpoint))
-        self._written, self._written_at = position, time.monotonic()
+        self._note_written(position)
+
+    def _note_written(self, position: Position) -> None:
+        self._written, self._written_at = position, self._clock()
+        self._written_state = self._status.state
 
     def _checkpoint(self, position: Position, link: Link, tail: int) -> bytes:
         settings, privacy = self._parts.settings.capture, self._parts.privacy
@@ -344,6 +364,11 @@ class Archiver:
             self._environment = listed
             self._status.name = listed.name
             self._encoder = self._new_encoder(listed)
+
+    def _new_schedule(self) -> Schedule:
+        # Without a slot, so without deep sweeps: they need what the topic has of seven days, and
+        # to read that anew for every environment of a shard would cost more than it finds.
+        return Schedule(self._parts.settings.capture, clock=self._clock)
 
     def _new_encoder(self, environment: Environment) -> Encoder:
         return Encoder(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -247,9 +247,8 @@ class CaptureSettings(_Section):
     sweep_interval: PositiveFloat = Field(
         default=300, description="Seconds between two sweeps of that window."
     )
-    deep_sweep_window: float = Field(
-        default=604_800, ge=0, description="Seconds read again once a day; 0 switches it off."
-    )
+    deep_sweep_window: ClassVar[float] = 604_800
+    """Seconds that a deep sweep covers. No setting: none is scheduled yet."""
     page_size: PositiveInt = Field(default=1000, description="Events asked for in one page.")
     buffer_bytes: PositiveInt = Field(
         default=64 * 1024 * 1024,

@@ -48,6 +48,8 @@ class Environments:
         self._fetch = fetch
         self._included = frozenset(included)
         self._known: dict[str, Environment] = {}
+        self._listed: frozenset[str] = frozenset()
+        self._listeners: dict[str, Callable[[], None]] = {}
         self._glimpsed = 0
         self._changed = asyncio.Condition()
 
@@ -60,6 +62,15 @@ class Environments:
     def account_id(self) -> str | None:
         """The account, as the environments themselves name it."""
         return next((e.account_id for e in self._known.values() if e.account_id), None)
+
+    def listen(self, environment_id: str, returned: Callable[[], None]) -> None:
+        """Tell whoever reads an environment when the list shows it and did not the time before."""
+        self._listeners[environment_id] = returned
+
+    def unlisten(self, environment_id: str, returned: Callable[[], None]) -> None:
+        """Tell nobody about it any more, unless somebody else listens by now."""
+        if self._listeners.get(environment_id) == returned:
+            del self._listeners[environment_id]
 
     async def refresh(self) -> None:
         """Read the list once.
@@ -83,6 +94,10 @@ class Environments:
                         "environments.renamed", environment=environment.id, name=environment.name
                     )
             self._changed.notify_all()
+        ids = frozenset(environment.id for environment in listed)
+        returned, self._listed = ids - self._listed, ids
+        for environment_id in returned & self._listeners.keys():
+            self._listeners[environment_id]()
 
     async def glimpse(self, environment_id: str) -> None:
         """Take note of an environment that an event named and no list has shown."""

@@ -85,10 +85,13 @@ class Restore:
     def resume(self, environment: Environment) -> Resumed:
         """Where an environment goes on; at its beginning if the log does not know it."""
         standing = self._standings.get(environment.id)
+        link = genesis(environment.id)
         if standing is None:
-            return Resumed(self._cursor(Position()), genesis(environment.id), known=False)
-        link = standing.link or genesis(environment.id)
-        return Resumed(standing.cursor, link, known=standing.checkpoint is not None)
+            return Resumed(self._cursor(Position()), link, known=False, state="polled")
+        link = standing.link or link
+        if standing.checkpoint is None:
+            return Resumed(standing.cursor, link, known=False, state="polled")
+        return Resumed(standing.cursor, link, known=True, state=standing.checkpoint.state)
 
     async def read(self) -> None:
         """Read checkpoints, then records.

@@ -175,13 +175,9 @@ def test_deep_sweep_comes_once_a_day_in_its_slot(clock: Clock) -> None:
     assert hours == [1, 25]
 
 
-def test_deep_sweep_can_be_switched_off(clock: Clock) -> None:
-    """A window of 0, or no slot, and there is no deep sweep."""
-    for settings, slot_s in (
-        (CaptureSettings(deep_sweep_window=0), 0.0),
-        (CaptureSettings(), None),
-    ):
-        schedule = Schedule(settings, slot_s=slot_s, clock=clock, chance=lambda: 0.5)
-        look(schedule, clock)
-        clock.now_s += 86_400 * 2
-        assert schedule.next_look(Position(SERVER, SERVER, clock.server_at)) is not Look.DEEP_SWEEP
+def test_deep_sweep_without_a_slot_never_comes(clock: Clock) -> None:
+    """Without a slot there is no deep sweep, on any day."""
+    schedule = Schedule(CaptureSettings(), slot_s=None, clock=clock, chance=lambda: 0.5)
+    look(schedule, clock)
+    clock.now_s += 86_400 * 2
+    assert schedule.next_look(Position(SERVER, SERVER, clock.server_at)) is not Look.DEEP_SWEEP
