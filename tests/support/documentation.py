@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from streamer import errors
+from streamer.audit.catalog import TOPICS
 from streamer.cli import COMMANDS
 from streamer.config import ENVIRONMENT_PREFIX, Settings
 from streamer.telemetry.board import Board
@@ -47,6 +48,13 @@ def tables() -> dict[str, str]:
         "settings": _table(("variable", "default", "meaning"), _settings()),
         "metrics": _table(("metric", "labels", "meaning"), _metrics()),
         "exit-codes": _table(("exit code", "meaning"), _exit_codes()),
+        "catalog": _table(
+            (
+                *("topic", "category", "operation", "outcome", "severity"),
+                *("OCSF class / activity", "ECS category / type", "target"),
+            ),
+            _catalog(),
+        ),
     }
 
 
@@ -81,6 +89,23 @@ def _labels(registry: object, name: str) -> str:
     if labels is None:
         return "`state`" if name == "streamer_shards" else "`environment`"
     return " ".join(f"`{label}`" for label in labels)
+
+
+def _catalog() -> Iterator[tuple[str, ...]]:
+    for name, topic in TOPICS.items():
+        activity = str(topic.ocsf_activity)
+        if topic.activity_name is not None:
+            activity += f" ({topic.activity_name})"
+        yield (
+            f"`{name}`",
+            topic.category,
+            topic.operation,
+            topic.outcome,
+            topic.severity,
+            f"{topic.ocsf_class} / {activity}",
+            f"{topic.ecs_category or '-'} / {', '.join(topic.ecs_types)}",
+            f"{topic.target} (`{topic.target_id}`)",
+        )
 
 
 def _exit_codes() -> Iterator[tuple[str, ...]]:
