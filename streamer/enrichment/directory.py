@@ -6,17 +6,20 @@ the environment), which answers for its neighbours too; what the list does not s
 alone. However many wait for one answer, it is asked for once.
 
 Nobody waits longer than `wait_s`: whoever has no name by then goes on without, the look-up goes on
-as well, and the next page has its answer. An old name is used while it is being read anew.
+as well, and a later page has its answer. Once the API has kept a page waiting in vain, or could not
+be reached, no page waits until it has answered again: a few look-ups every `FAILED_S` try that.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import time
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self
 
 import structlog
@@ -37,8 +40,11 @@ log = structlog.get_logger()
 Kind = Literal["user", "guest", "agent", "space"]
 
 LIFETIME_S: Final = 300.0
-"""How old a name may be before it is read anew: a user who is renamed at Flatfile has the new name
-in records after at most this time and the reading of the list."""
+"""How old a name may be: after that a page waits for the new one, so that a user who is renamed at
+Flatfile is renamed in records after at most this time."""
+
+REFRESH_S: Final = 240.0
+"""How old a name or a list is when its next use has it read anew, with nobody waiting for it."""
 
 KEPT_S: Final = 86_400.0
 """How old a name may be and still be used, while Flatfile does not answer."""
@@ -47,7 +53,7 @@ GONE_S: Final = 60.0
 """How long "does not exist" is believed."""
 
 FAILED_S: Final = 5.0
-"""How long a failed look-up is not repeated."""
+"""How long a failed look-up is not repeated, of a name or of a list."""
 
 ENTRIES: Final = 150_000
 """Names that are held; the least recently used leave first. About 0.3 KB each."""
@@ -60,7 +66,10 @@ LIST_MARGIN_S: Final = 60.0
 is asked for alone."""
 
 AT_ONCE: Final = 8
-"""Look-ups that run at the same time."""
+"""Look-ups that run at the same time, and that try whether an API answers again."""
+
+UNDER_WAY: Final = 5_000
+"""Look-ups that run or wait for their turn; what is wanted beyond is left to a later page."""
 
 _PREFIX: Final = re.compile(r"[a-z]{2,4}_([a-z]+)_")
 _KINDS: Final[dict[str, Kind]] = {"usr": "user", "g": "guest", "ag": "agent", "sp": "space"}
@@ -109,8 +118,11 @@ class Lists(Protocol):
 @dataclass(frozen=True, slots=True)
 class _Entry:
     named: Named
-    read: float
-    kept_s: float
+    refreshed_at: float
+    """When its next use has it read anew."""
+    old_at: float
+    """When it is used only if there is nothing newer within `wait_s`."""
+    kept_until: float
 
 
 class Directory:
@@ -137,12 +149,16 @@ class Directory:
         self._on_lookup = on_lookup
         self._clock = clock
         self._entries: TLRUCache[str, _Entry] = TLRUCache(
-            ENTRIES, ttu=lambda _, entry, now: now + entry.kept_s, timer=clock
+            ENTRIES, ttu=lambda _, entry, __: entry.kept_until, timer=clock
         )
-        self._listed: LRUCache[tuple[Kind, str | None], float] = LRUCache(LISTS)
+        # When each list is read next, and when it was last read whole.
+        self._list_due: LRUCache[tuple[Kind, str | None], float] = LRUCache(LISTS)
         self._complete: LRUCache[tuple[Kind, str | None], float] = LRUCache(LISTS)
         self._running: dict[object, asyncio.Task[None]] = {}
         self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._answers = 0
+        self._is_answering = True
+        self._tried_again_at = 0.0
         self._stack = AsyncExitStack()
         self._tasks = asyncio.TaskGroup()
 
@@ -166,7 +182,9 @@ class Directory:
             age_s: How long ago the newest of them happened, by the server's clock.
         """
         wanted: dict[str, Wanted] = {}
-        for id_, space_id in {(draft.actor_id, draft.space_id) for draft in drafts}:
+        actors = {(draft.actor_id, draft.space_id) for draft in drafts}
+        # Those with a space first: a guest who acted outside of one as well is in a space's list.
+        for id_, space_id in sorted(actors, key=lambda actor: actor[1] is None):
             _want(wanted, id_, space_id, environment_id)
             _want(wanted, space_id, space_id, environment_id)
         for draft in drafts:
@@ -177,26 +195,55 @@ class Directory:
     async def names(self, wanted: Iterable[Wanted], *, age_s: float = 0.0) -> Names:
         """Find the names of these ids, as far as they can be had within `wait_s`."""
         found: dict[str, Named] = {}
-        missing: list[Wanted] = []
+        old: list[Wanted] = []
+        refreshed: list[Wanted] = []
+        now = self._clock()
         for want in wanted:
             entry = self._entries.get(want.id)
-            if entry is None:
-                missing.append(want)
-            else:
-                found[want.id] = entry.named
-                if self._clock() - entry.read > LIFETIME_S:
-                    _ = self._look_up(want, age_s)
-        if missing:
-            tasks = {self._look_up(want, age_s) for want in missing}
-            await asyncio.wait(tasks, timeout=self._wait_s)
-            for want in missing:
+            found[want.id] = Named(id=want.id) if entry is None else entry.named
+            if entry is None or entry.old_at <= now:
+                old.append(want)
+            elif entry.refreshed_at <= now:
+                refreshed.append(want)
+        tasks = self._start(old, age_s)
+        _ = self._start(refreshed, age_s)
+        if tasks and self._is_answering:
+            await self._wait_for(tasks)
+            for want in old:
                 entry = self._entries.get(want.id)
-                found[want.id] = Named(id=want.id) if entry is None else entry.named
+                if entry is not None:
+                    found[want.id] = entry.named
         return found
 
-    def _look_up(self, want: Wanted, age_s: float) -> asyncio.Task[None]:
-        """Start what will bring the name, unless it is under way."""
-        return self._once(want.id, lambda: self._find(want, age_s))
+    def _start(self, wanted: list[Wanted], age_s: float) -> set[asyncio.Task[None]]:
+        """Start what will bring these names, as much as makes sense now."""
+        if wanted and not self._is_answering:
+            if self._clock() < self._tried_again_at:
+                return set()
+            self._tried_again_at = self._clock() + FAILED_S
+            # Not the same ones each time: one of them may be what the API cannot answer.
+            wanted = random.sample(wanted, min(AT_ONCE, len(wanted)))
+        return {
+            self._once(want.id, partial(self._find, want, age_s))
+            for want in wanted
+            if want.id in self._running or len(self._running) < UNDER_WAY
+        }
+
+    async def _wait_for(self, tasks: set[asyncio.Task[None]]) -> None:
+        answers = self._answers
+        _, running = await asyncio.wait(tasks, timeout=self._wait_s)
+        if running and self._answers == answers:
+            self._is_silent()
+
+    def _is_silent(self) -> None:
+        """Let nobody wait until there is an answer."""
+        if self._is_answering:
+            self._is_answering = False
+            self._tried_again_at = self._clock() + FAILED_S
+
+    def _has_answered(self) -> None:
+        self._answers += 1
+        self._is_answering = True
 
     def _once(
         self, key: object, start: Callable[[], Coroutine[None, None, None]]
@@ -211,10 +258,10 @@ class Directory:
         began = self._clock()
         listed_in = (want.kind, want.within)
         if self._is_listed(want):
-            if began - self._listed.get(listed_in, float("-inf")) > LIFETIME_S:
-                await self._once(listed_in, lambda: self._read_list(*listed_in))
+            if began >= self._list_due.get(listed_in, float("-inf")):
+                await self._once(listed_in, partial(self._read_list, *listed_in))
                 entry = self._entries.get(want.id)
-                if entry is not None and self._clock() - entry.read <= LIFETIME_S:
+                if entry is not None and self._clock() < entry.refreshed_at:
                     return
             read = self._complete.get(listed_in, float("-inf"))
             if began - read + LIST_MARGIN_S < age_s:
@@ -232,13 +279,15 @@ class Directory:
             async with self._at_once:
                 listed = await self._list(kind, within)
         except FlatfileError as error:
-            self._on_lookup(f"{kind}s", "failed")
-            log.debug("enrichment.list_failed", kind=kind, reason=error.what)
+            # Its members are then asked for alone, not the list each time.
+            self._list_due[kind, within] = self._clock() + (
+                FAILED_S if error.retriable else REFRESH_S
+            )
+            self._failed(f"{kind}s", error)
             return
-        finally:
-            # Also after a failure: its members are then asked for alone, not the list each time.
-            self._listed[kind, within] = self._clock()
+        self._has_answered()
         self._on_lookup(f"{kind}s", "found")
+        self._list_due[kind, within] = self._clock() + REFRESH_S
         if kind != "guest":
             # A guest who left this space may still be one of others.
             self._complete[kind, within] = self._clock()
@@ -250,20 +299,36 @@ class Directory:
             async with self._at_once:
                 named = await self._single(want)
         except FlatfileNotFoundError:
+            self._has_answered()
             self._on_lookup(want.kind, "not_found")
             self._keep(_named(want.id, resolution="not_found"), GONE_S)
         except FlatfileError as error:
-            self._on_lookup(want.kind, "failed")
-            log.debug("enrichment.look_up_failed", kind=want.kind, reason=error.what)
-            # An old name is better than none.
-            if want.id not in self._entries:
+            self._failed(want.kind, error)
+            now = self._clock()
+            entry = self._entries.get(want.id)
+            if entry is None:
                 self._keep(Named(id=want.id), FAILED_S)
+            else:
+                # An old name is better than none.
+                again_at = now + FAILED_S
+                self._entries[want.id] = replace(entry, refreshed_at=again_at, old_at=again_at)
         else:
+            self._has_answered()
             self._on_lookup(want.kind, "found")
             self._keep(named, KEPT_S)
 
+    def _failed(self, what: str, error: FlatfileError) -> None:
+        self._on_lookup(what, "failed")
+        log.debug("enrichment.look_up_failed", kind=what, reason=error.what)
+        if error.retriable:
+            self._is_silent()
+
     def _keep(self, named: Named, kept_s: float) -> None:
-        self._entries[named.id] = _Entry(named, self._clock(), kept_s)
+        now = self._clock()
+        if self._entries.currsize >= ENTRIES and named.id not in self._entries:
+            # Somebody leaves for it: that an id is not held no longer means that no list shows it.
+            self._complete.clear()
+        self._entries[named.id] = _Entry(named, now + REFRESH_S, now + LIFETIME_S, now + kept_s)
 
     async def _list(self, kind: Kind, within: str | None) -> list[Named]:
         match kind:
