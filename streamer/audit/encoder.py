@@ -165,7 +165,8 @@ class Encoder:
         if aim is None or aim.named is not None or target.looked_up or aim.target != target:
             aim = self._aim(draft, names)
         event_id = event.id.encode("utf-8", "replace")
-        shown_id = f'"{event.id}"' if event_id.replace(b"_", b"").isalnum() else quoted(event.id)
+        is_word = event.id.isascii() and event.id.isidentifier()
+        shown_id = f'"{event.id}"' if is_word else quoted(event.id)
         headers = [
             *batch.headers,
             *action.headers,

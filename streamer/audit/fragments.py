@@ -117,7 +117,9 @@ def target_piece(
     """Return what was acted on; nothing is left of it if neither id nor name is known."""
     shown = privacy.plain(target.id) or None
     known = privacy.person(named) if target.type in PERSONS else named
-    name = privacy.plain(known.name if known and known.name else target.name, people)
+    name = known.name if known and known.name else target.name
+    if name is not None:
+        name = privacy.plain(name, people)
     if shown is None and name is None:
         return Piece("", (), named, target)
     said = {"type": redact_text(target.type)}
