@@ -1,0 +1,84 @@
+"""The byte budget of captured pages: who waits, who passes, and what is left over."""
+
+from __future__ import annotations
+
+import asyncio
+
+from streamer.capture.buffer import Buffer
+
+
+async def settled() -> None:
+    """Let everybody run until they wait for something."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_room_is_taken_without_waiting() -> None:
+    """Pages that fit together are held together."""
+    buffer = Buffer(100)
+    async with asyncio.timeout(1):
+        await buffer.reserve(60)
+        await buffer.reserve(40)
+
+
+async def test_page_without_room_waits_until_there_is() -> None:
+    """What does not fit waits, and goes on once enough was given back, not before."""
+    buffer = Buffer(100)
+    await buffer.reserve(60)
+    await buffer.reserve(40)
+    waiting = asyncio.ensure_future(buffer.reserve(50))
+    await settled()
+    assert not waiting.done()
+    await buffer.release(40)
+    await settled()
+    assert not waiting.done()
+    await buffer.release(60)
+    await settled()
+    assert waiting.done()
+
+
+async def test_page_larger_than_the_whole_budget_passes_alone() -> None:
+    """A page that can never fit waits until nothing else is held, and holds up the next."""
+    buffer = Buffer(100)
+    await buffer.reserve(10)
+    large = asyncio.ensure_future(buffer.reserve(1000))
+    await settled()
+    assert not large.done()
+    await buffer.release(10)
+    await settled()
+    assert large.done()
+    small = asyncio.ensure_future(buffer.reserve(1))
+    await settled()
+    assert not small.done()
+    await buffer.release(1000)
+    await settled()
+    assert small.done()
+
+
+async def test_page_that_turned_out_larger_counts_with_its_size() -> None:
+    """What was adjusted counts: upwards it keeps others waiting, downwards it does not."""
+    buffer = Buffer(100)
+    await buffer.reserve(50)
+    buffer.adjust(40)
+    waiting = asyncio.ensure_future(buffer.reserve(20))
+    await settled()
+    assert not waiting.done()
+    await buffer.release(90)
+    await settled()
+    assert waiting.done()
+    buffer.adjust(-20)
+    async with asyncio.timeout(1):
+        await buffer.reserve(100)
+
+
+async def test_reservation_that_is_given_up_takes_nothing() -> None:
+    """Whoever stops waiting leaves the budget as it was, and the next one gets on."""
+    buffer = Buffer(100)
+    await buffer.reserve(100)
+    given_up = asyncio.ensure_future(buffer.reserve(100))
+    await settled()
+    given_up.cancel()
+    await asyncio.wait({given_up})
+    await buffer.release(100)
+    async with asyncio.timeout(1):
+        await buffer.reserve(100)
