@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -28,6 +29,14 @@ CHUNK: Final = 2000
 STUCK_AFTER_S: Final = 30.0
 """Seconds without progress below the end of a partition after which reading gives up. More than the
 10 s after which the broker aborts a transaction of ours, and its 10 s of looking for those."""
+
+
+SETTLED_WITHIN_S: Final = 5.0
+"""How long the end of what is committed may lie behind the end, once the only writer was fenced:
+its last transaction is ended by then, but the answer may come from a replica that lags."""
+
+POLL_S: Final = 0.1
+"""Between two looks at those ends."""
 
 
 class LogReader:
@@ -79,6 +88,21 @@ class LogReader:
                 first = (await self._ends.beginning_offsets([tp]))[tp]
                 end = (await self._ends.end_offsets([tp]))[tp]
         return first, end
+
+    async def left_open(self, topics: Iterable[str], partition: int) -> bool:
+        """Whether a transaction stays open there, although its writer was fenced."""
+        tps = [TopicPartition(topic, partition) for topic in topics]
+        deadline = time.monotonic() + SETTLED_WITHIN_S
+        with self._connection.explained(f"looking for open transactions in partition {partition}"):
+            while True:
+                async with asyncio.timeout(self._connection.call_timeout_s):
+                    ends = await self._ends.end_offsets(tps)
+                    committed = await self._committed.end_offsets(tps)
+                if all(committed[tp] >= ends[tp] for tp in tps):
+                    return False
+                if time.monotonic() > deadline:
+                    return True
+                await asyncio.sleep(POLL_S)
 
     async def at_time(self, topic: str, partitions: Iterable[int], time_ms: int) -> dict[int, int]:
         """Where to begin so as to miss nothing appended at or after a time; never too late."""

@@ -86,6 +86,11 @@ class Topics:
     dead_letters: TopicState
 
     @property
+    def names(self) -> tuple[str, str, str]:
+        """What they are called."""
+        return self.audit.name, self.checkpoints.name, self.dead_letters.name
+
+    @property
     def partitions(self) -> int:
         """How many shards there are."""
         return self.audit.partitions

@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
@@ -33,7 +33,7 @@ from aiokafka.protocol.transaction import EndTxnRequest
 from streamer.errors import CommitRefusedError, CommitUnknownError, ShardLostError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from streamer.kafka.client import Connection
 
@@ -178,6 +178,27 @@ class TransactionalProducer:
             repeated = f"its end was asked for {self._end_requests} times"
             raise self._unknown(repeated)
         return committed
+
+    async def abort_leftovers(self, topics: Iterable[str]) -> None:
+        """Write the end of what an earlier producer of this id left open, and nobody else ends.
+
+        A coordinator that aborts while its broker comes back can forget to tell a partition (seen
+        with one node, killed amid a transaction): the partition is then held open for good, also
+        for every `read_committed` consumer. An abort by the same id, with nothing in it, ends that
+        as well. Throw the producer away afterwards, as after every abort.
+
+        Raises:
+            KafkaUnreachableError: Not within the transaction time-out.
+        """
+        with self._connection.explained("ending what an earlier transaction left open"):
+            async with asyncio.timeout(self._transaction_timeout_s):
+                await self._producer.begin_transaction()
+                for topic in topics:
+                    # No public way without sending a record.
+                    self._producer._txn_manager.maybe_add_partition_to_txn(  # noqa: SLF001
+                        TopicPartition(topic, self._partition)
+                    )
+                await self._producer.abort_transaction()
 
     async def discard(self) -> None:
         """End the producer without flushing anything.

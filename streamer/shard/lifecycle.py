@@ -96,6 +96,7 @@ class Shard:
         self._membership = membership
         self._around = around
         self._stopping = asyncio.Event()
+        self._ended_leftovers = False
         self._log = log.bind(shard=number)
 
     async def run(self) -> None:
@@ -151,7 +152,13 @@ class Shard:
                 return False
             began = time.monotonic()
             restored = Restore(self.number, self._around)
-            await restored.read()
+            await restored.read(wait=self._ended_leftovers)
+            if restored.left_open:
+                self._ended_leftovers = True
+                self._log.error("shard.transaction_left_open", reason="ended with an abort")
+                await producer.abort_leftovers(self._around.topics.names)
+                return True
+            self._ended_leftovers = False
             self._around.incidents.restored(
                 shard=self.number,
                 reason=reason,

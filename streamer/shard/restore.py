@@ -60,12 +60,14 @@ class Restore:
     Attributes:
         end: The end of the audit partition.
         records: How many were read back.
+        left_open: Whether a transaction of an earlier owner holds the shard; nothing was read then.
         shard_record: What the first transaction has to write beside everything else.
     """
 
     def __init__(self, number: int, around: Surroundings) -> None:
         self.end = 0
         self.records = 0
+        self.left_open = False
         self.shard_record: list[Outgoing] = []
         self._number = number
         self._around = around
@@ -93,8 +95,11 @@ class Restore:
             return Resumed(standing.cursor, link, known=False, state="polled")
         return Resumed(standing.cursor, link, known=True, state=standing.checkpoint.state)
 
-    async def read(self) -> None:
+    async def read(self, *, wait: bool) -> None:
         """Read checkpoints, then records.
+
+        Args:
+            wait: Wait for a transaction that is open, instead of saying so and reading nothing.
 
         Raises:
             ShardRefusedError: The log is another account's, or contradicts itself beyond repair.
@@ -102,6 +107,9 @@ class Restore:
         """
         topics = self._around.topics
         async with LogReader(self._around.connection) as reader:
+            if not wait and await reader.left_open(topics.names, self._number):
+                self.left_open = True
+                return
             entries = await self._entries(reader, self._number)
             first = entries
             if self._number != FIRST_OF_ALL:
