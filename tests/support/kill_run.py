@@ -109,9 +109,7 @@ async def kill_over_and_over(servers: str, prefix: str, plan: KillPlan) -> KillR
         AuditFollower(servers, f"{prefix}.audit") as follower,
     ):
         # The only worker: a restart takes its shards back at once.
-        environ = environ_of(
-            sandbox, servers, prefix, KAFKA__GROUP_INSTANCE_ID="only"
-        )
+        environ = environ_of(sandbox, servers, prefix, KAFKA__GROUP_INSTANCE_ID="only")
         killer = _Killer(plan, follower, servers, f"{prefix}.audit")
         while not killer.is_done:
             async with DaemonProcess(environ) as daemon:
