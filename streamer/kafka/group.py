@@ -1,7 +1,8 @@
 """Membership of the consumer group: which shards are mine now.
 
-The worker subscribes to the checkpoint topic only to be assigned its partitions; it fetches
-nothing through this consumer. Whoever owns a partition owns the shard of that number.
+The worker subscribes to the checkpoint topic only to be assigned its partitions; they are paused,
+so that nothing is fetched through this consumer. Whoever owns a partition owns the shard of that
+number.
 
 `assignment()` is no proof of ownership: a worker that was frozen past its session time-out still
 names its lost shards for a while. `still_mine` asks the coordinator instead.
@@ -12,9 +13,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from typing_extensions import override
 
 from streamer.kafka.stopping import stop_consumer
@@ -25,12 +27,21 @@ if TYPE_CHECKING:
     from streamer.config import KafkaSettings
     from streamer.kafka.client import Connection
 
+log = structlog.get_logger()
+
 HEARTBEATS_A_SESSION: Final = 6
 """A worker that misses this many heartbeats in a row loses its shards."""
 
 REBALANCE_TIMEOUT_S: Final = 30.0
 """How long a worker may take to give its shards back in a rebalance. More than a transaction may
 last (10 s), so that a running commit can end."""
+
+IDLE_AT_MOST_S: Final = 300.0
+"""A member that nobody asks for messages leaves the group after this time, and for good, however
+well its heart beats."""
+
+ASKED_EVERY_S: Final = 1.0
+"""So it is asked this often, although its partitions are paused and there are none."""
 
 NO_GENERATION: Final = -1
 """What a member that has lost its place sends instead of one."""
@@ -51,7 +62,8 @@ class Membership:
 
     Attributes:
         failed: Set to what an owner raised while it took or gave back shards: aiokafka would log
-            and swallow it, and the group would go on with a worker that does nothing.
+            and swallow it, and the group would go on with a worker that does nothing. Also to what
+            ended the client's own work for the group, after which it would do nothing either.
     """
 
     def __init__(self, connection: Connection, settings: KafkaSettings, owner: ShardOwner) -> None:
@@ -66,6 +78,7 @@ class Membership:
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=session_ms // HEARTBEATS_A_SESSION,
             rebalance_timeout_ms=round(REBALANCE_TIMEOUT_S * 1000),
+            max_poll_interval_ms=round(IDLE_AT_MOST_S * 1000),
             # The only assignor that holds with this client: "sticky" is not.
             partition_assignment_strategy=(RoundRobinPartitionAssignor,),
             enable_auto_commit=False,
@@ -73,6 +86,7 @@ class Membership:
         )
         self.failed: Final[asyncio.Future[None]] = asyncio.get_running_loop().create_future()
         self._mine: set[int] = set()
+        self._staying: asyncio.Task[None] | None = None
 
     async def join(self) -> None:
         """Join the group; from now on the owner is told.
@@ -84,6 +98,7 @@ class Membership:
         with self._connection.explained("joining the consumer group"):
             async with asyncio.timeout(self._connection.call_timeout_s):
                 await self._consumer.start()
+        self._staying = asyncio.create_task(self._stay(), name="group: stay")
 
     async def still_mine(self, shard: int) -> bool:
         """Whether the coordinator, asked now, still counts the shard as ours.
@@ -110,7 +125,27 @@ class Membership:
         """
         await self._owner.give_back(frozenset(self._mine))
         self._mine.clear()
+        if self._staying is not None:
+            self._staying.cancel()
+            await asyncio.wait({self._staying})
         await stop_consumer(self._consumer, within_s=self._connection.call_timeout_s)
+
+    async def _stay(self) -> None:
+        """Ask for messages, again and again: only that keeps the place in the group.
+
+        It also fetches what the client could not do for the group (a permission that is missing):
+        until somebody has taken note of it, the client does not try again.
+        """
+        coordinator: Any = self._consumer._coordinator  # noqa: SLF001 - there is no public way
+        while True:
+            try:
+                await self._consumer.getmany(timeout_ms=round(ASKED_EVERY_S * 1000))
+            except KafkaError as error:
+                if coordinator._coordination_task.done():  # noqa: SLF001
+                    self._fail(error)
+                    return
+                log.warning("group.member_failed", reason=str(error) or type(error).__name__)
+                await asyncio.sleep(ASKED_EVERY_S)
 
     async def _assigned(self, partitions: Collection[TopicPartition]) -> None:
         self._consumer.pause(*partitions)

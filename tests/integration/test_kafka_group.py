@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from typing_extensions import override
 
 from streamer.errors import KafkaUnreachableError
+from streamer.kafka import group
 from streamer.kafka.client import Connection
 from streamer.kafka.group import Membership
 from tests.support.kafka_group import MemberProcess, Owner, member
@@ -45,6 +46,21 @@ async def test_shards_are_shared_and_come_back(broker: LocalBroker, prefix: str)
             assert len(theirs) == len(ours) == 2
             assert theirs | ours == ALL
         await first.until(lambda mine: mine == ALL)
+
+
+async def test_member_keeps_its_shards_however_long(
+    broker: LocalBroker, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A member keeps its place beyond the time after which the client takes it for idle."""
+    monkeypatch.setattr(group, "IDLE_AT_MOST_S", 1.5)
+    settings = await prepared(broker, prefix)
+    owner = Owner()
+    async with member(settings, owner):
+        await owner.until(ALL.__eq__)
+        leaving = asyncio.create_task(owner.until(lambda mine: not mine))
+        await asyncio.wait({leaving}, timeout=5)
+        leaving.cancel()
+        assert owner.mine == ALL
 
 
 async def test_leaving_gives_back_first(broker: LocalBroker, prefix: str) -> None:
