@@ -266,6 +266,8 @@ class Shards:
 
     async def give_back(self, shards: frozenset[int]) -> None:
         """Stop these shards, and return once none of them runs; bounded."""
+        # Whether the group still has us is known once it tells what is ours now.
+        self._around.board.joined = False
         leaving = [self._running.pop(number) for number in shards if number in self._running]
         if not leaving:
             return
