@@ -147,6 +147,8 @@ class Archiver:
         self._woken = asyncio.Event()
         self._page_bytes = PAGE_BYTES
         self._held_bytes = 0
+        self._captured_bytes = 0
+        self._pending: _Pending | None = None
         self._look: Look = Look.FAST
         self._written_at = float("-inf")
         self._written: Position = self._cursor.position
@@ -173,7 +175,8 @@ class Archiver:
         finally:
             self._parts.scout.unlisten(self._environment.id, self.wake)
             self._parts.environments.unlisten(self._environment.id, self._return)
-            await self._release(self._held_bytes)
+            # Also of captures that were never committed: a shard that starts over reads them anew.
+            self._release(self._held_bytes)
 
     def _return(self) -> None:
         """Look at once, although it rests: the account lists this environment again."""
@@ -214,29 +217,29 @@ class Archiver:
 
     async def _archive(self) -> tuple[Capture, bool]:
         """Look once, publishing as it comes; the last capture, and whether there were news."""
-        pending: _Pending | None = None
         last: Capture | None = None
         news = False
         try:
             async with aclosing(self._cursor.look(self._look, self._fetch)) as captures:
                 async for capture in captures:
                     last = capture
-                    held, self._held_bytes = self._held_bytes, 0
+                    held = self._held_bytes - self._captured_bytes
+                    self._captured_bytes += held
                     encoded = await self._encode(capture) if capture.readings else None
-                    before, pending = pending, None
-                    if before is not None:
-                        await self._settle(before)
+                    await self._settle()
                     if encoded is not None:
                         news = True
-                        pending = self._offer(capture, encoded, held)
+                        self._pending = self._offer(capture, encoded, held)
                     else:
                         self._cursor.confirm(capture, None)
                         self._status.watermark = capture.position.watermark
-                        await self._release(held)
+                        self._release(held)
         finally:
-            if pending is not None:
-                # Also when a fetch failed: what was offered is being committed all the same.
-                await self._settle(pending)
+            # Also when a fetch failed: what was offered is being committed all the same.
+            await self._settle()
+            # What was read and not captured is read again.
+            self._captured_bytes = self._held_bytes
+            self._release(self._held_bytes)
         self._note_dropped()
         if last is None:
             raise FlatfileAnswerError(
@@ -248,10 +251,13 @@ class Archiver:
 
     async def _fetch(self, request: PageRequest) -> Page:
         reserved = self._page_bytes
-        if self._held_bytes:
+        if self._held_bytes > self._captured_bytes:
             # A look that holds pages must not wait for what only its own end gives back.
             self._parts.buffer.adjust(reserved)
         else:
+            if not self._parts.buffer.has_room(reserved):
+                # All would wait for what all hold until their next page is here.
+                await self._settle()
             await self._parts.buffer.reserve(reserved)
         self._held_bytes += reserved
         page = await self._parts.client.events_page(
@@ -303,8 +309,11 @@ class Archiver:
         ]
         return _Pending(capture, offers, encoded, held_bytes)
 
-    async def _settle(self, pending: _Pending) -> None:
-        """Wait until a capture is committed, and move on."""
+    async def _settle(self) -> None:
+        """Wait until the capture that was offered is committed, if there is one, and move on."""
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return
         offsets = [await offer for offer in pending.offers]
         self._cursor.confirm(pending.capture, offsets[0])
         self._note_written(pending.capture.position)
@@ -314,7 +323,7 @@ class Archiver:
         status.watermark = pending.capture.position.watermark
         for reason, size_bytes in pending.encoded.dead_letters:
             self._parts.incidents.dead_letter(self._environment.id, reason, size_bytes)
-        await self._release(pending.held_bytes)
+        self._release(pending.held_bytes)
 
     async def _keep_checkpoint(self) -> None:
         """Write the checkpoint if it is due: it is old, its state is, or a sweep was completed."""
@@ -384,6 +393,7 @@ class Archiver:
             self._dropped = self._cursor.dropped
             self._parts.incidents.dropped(self._environment.id, "too_late", late)
 
-    async def _release(self, held_bytes: int) -> None:
-        if held_bytes:
-            await self._parts.buffer.release(held_bytes)
+    def _release(self, held_bytes: int) -> None:
+        self._captured_bytes -= held_bytes
+        self._held_bytes -= held_bytes
+        self._parts.buffer.release(held_bytes)

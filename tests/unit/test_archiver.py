@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from typing_extensions import override
 
 from streamer.archiver import CHECKPOINT_EVERY_S, Archiver, Parts, Resumed
 from streamer.audit.chain import genesis
@@ -31,11 +32,13 @@ from streamer.flatfile.server_profile import ServerProfile
 from streamer.telemetry.board import Board
 from streamer.telemetry.incidents import Incidents
 from streamer.telemetry.metrics import Metrics
+from tests.support.generated_server import Fact, GeneratedServer, ServerReading
 from tests.support.virtual_loop import run_virtually
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from streamer.audit.names import Names
     from streamer.flatfile.listing import PageRequest
     from streamer.offer import Offer
     from streamer.telemetry.board import EnvironmentState
@@ -83,20 +86,59 @@ class Committed:
     def offer(self, offer: Offer) -> asyncio.Future[int | None]:
         """Answer as the shard does."""
         loop = asyncio.get_running_loop()
-        value = offer.checkpoint(None, 0)
+        first = 0 if offer.records else None
+        value = offer.checkpoint(first, len(offer.records))
         self.checkpoints.append((loop.time() - 1000, decode(value, where="here")))
         future: asyncio.Future[int | None] = loop.create_future()
-        future.set_result(None)
+        future.set_result(first)
         return future
+
+
+class Uncommitted(Committed):
+    """A shard whose commits fail."""
+
+    @override
+    def offer(self, offer: Offer) -> asyncio.Future[int | None]:
+        """Answer as the shard does."""
+        future = super().offer(offer)
+        if not offer.records:
+            return future
+        failed: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(1, failed.cancel)
+        return failed
+
+
+class Busy(Flatfile):
+    """One environment with a backlog, in pages of 10."""
+
+    def __init__(self, events: int) -> None:
+        super().__init__()
+        self._server = GeneratedServer(ServerReading("oldest", "inclusive", "milliseconds", 10), 1)
+        self._server.now_s = 100_000.0
+        for number in range(events):
+            self._server.add(Fact(f"us_evt_{number}", 1000.0 * number, 1000.0 * number))
+
+    @override
+    async def events_page(self, *args: object, **_: object) -> Page:
+        """Answer as `FlatfileClient.events_page` does."""
+        return await self._server.fetch(cast("PageRequest", args[0]))
 
 
 class Stage:
     """An archiver at work among parts of its own."""
 
-    def __init__(self, flatfile: Flatfile, state: EnvironmentState = "polled") -> None:
+    def __init__(
+        self,
+        flatfile: Flatfile,
+        state: EnvironmentState = "polled",
+        *,
+        committed: Committed | None = None,
+        buffer_bytes: int = 64 * 1024 * 1024,
+    ) -> None:
         settings = Settings()
         self.board = Board()
-        self.committed = Committed()
+        self.committed = committed or Committed()
+        self.buffer = Buffer(buffer_bytes)
         self.environments = Environments(flatfile.environments)
         profile = ServerProfile(settings.capture.page_size)
 
@@ -107,10 +149,10 @@ class Stage:
         parts = Parts(
             settings=settings,
             client=cast("Any", flatfile),
-            directory=cast("Any", None),  # There are no events, so nobody is looked up.
+            directory=cast("Any", _Nobody()),
             environments=self.environments,
             scout=self.scout,
-            buffer=Buffer(settings.capture.buffer_bytes),
+            buffer=self.buffer,
             profile=profile,
             topics=cast("Any", _Topics()),
             board=self.board,
@@ -141,6 +183,11 @@ class _Audit:
 
 class _Topics:
     audit = _Audit()
+
+
+class _Nobody:
+    async def names_for(self, *_: object, **__: object) -> Names:
+        return {}
 
 
 async def _during(stage: Stage, *steps: Any) -> None:  # noqa: ANN401 - seconds, or what to do
@@ -230,6 +277,51 @@ def test_forbidden_environment_is_degraded_and_asked_again() -> None:
 
         await _during(stage, 600.0, allow, 40.0)
         assert stage.state == stage.written.state == "polled"
+
+    run_virtually(scene())
+
+
+def test_environment_that_fails_for_hours_holds_no_room_for_pages() -> None:
+    """However often a look fails, what it had reserved is given back: others need it."""
+    flatfile = Flatfile(FlatfileForbiddenError)
+
+    async def scene() -> None:
+        stage = Stage(flatfile)
+
+        async def look() -> None:
+            assert stage.buffer.held_bytes == 0
+
+        await _during(stage, 7200.0, look)
+
+    run_virtually(scene())
+    assert len(flatfile.asked_s) > 100
+
+
+@pytest.mark.parametrize("events", [5, 95])
+def test_pages_of_a_commit_that_failed_are_held_no_longer(events: int) -> None:
+    """An archiver that ends because its shard starts over gives back all that it held."""
+
+    async def scene() -> None:
+        stage = Stage(Busy(events), committed=Uncommitted())
+        running = asyncio.ensure_future(stage.archiver.run())
+        await asyncio.wait({running}, timeout=60)
+        assert running.cancelled()
+        assert stage.buffer.held_bytes == 0
+
+    run_virtually(scene())
+
+
+def test_page_that_waits_for_its_commit_does_not_keep_the_next_one_waiting() -> None:
+    """Where there is room for one page only, a backlog is read page by page, to its end."""
+
+    async def scene() -> None:
+        stage = Stage(Busy(95), buffer_bytes=4000)
+
+        async def look() -> None:
+            assert stage.written.sequence == 95
+
+        await _during(stage, 60.0, look)
+        assert stage.buffer.held_bytes == 0
 
     run_virtually(scene())
 

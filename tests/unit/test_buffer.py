@@ -29,10 +29,10 @@ async def test_page_without_room_waits_until_there_is() -> None:
     waiting = asyncio.ensure_future(buffer.reserve(50))
     await settled()
     assert not waiting.done()
-    await buffer.release(40)
+    buffer.release(40)
     await settled()
     assert not waiting.done()
-    await buffer.release(60)
+    buffer.release(60)
     await settled()
     assert waiting.done()
 
@@ -44,13 +44,13 @@ async def test_page_larger_than_the_whole_budget_passes_alone() -> None:
     large = asyncio.ensure_future(buffer.reserve(1000))
     await settled()
     assert not large.done()
-    await buffer.release(10)
+    buffer.release(10)
     await settled()
     assert large.done()
     small = asyncio.ensure_future(buffer.reserve(1))
     await settled()
     assert not small.done()
-    await buffer.release(1000)
+    buffer.release(1000)
     await settled()
     assert small.done()
 
@@ -63,7 +63,7 @@ async def test_page_that_turned_out_larger_counts_with_its_size() -> None:
     waiting = asyncio.ensure_future(buffer.reserve(20))
     await settled()
     assert not waiting.done()
-    await buffer.release(90)
+    buffer.release(90)
     await settled()
     assert waiting.done()
     buffer.adjust(-20)
@@ -79,6 +79,31 @@ async def test_reservation_that_is_given_up_takes_nothing() -> None:
     await settled()
     given_up.cancel()
     await asyncio.wait({given_up})
-    await buffer.release(100)
+    buffer.release(100)
     async with asyncio.timeout(1):
         await buffer.reserve(100)
+
+
+async def test_whoever_is_cancelled_as_its_turn_comes_holds_nothing() -> None:
+    """A page that is given up at the moment when there was room for it leaves that to the next."""
+    buffer = Buffer(100)
+    await buffer.reserve(100)
+    given_up = asyncio.ensure_future(buffer.reserve(100))
+    await settled()
+    buffer.release(100)
+    given_up.cancel()
+    await asyncio.wait({given_up})
+    assert buffer.held_bytes == 0
+    async with asyncio.timeout(1):
+        await buffer.reserve(100)
+
+
+async def test_page_that_turned_out_smaller_lets_the_next_one_pass() -> None:
+    """Room that a smaller page leaves is given to whoever waits, at once."""
+    buffer = Buffer(100)
+    await buffer.reserve(100)
+    waiting = asyncio.ensure_future(buffer.reserve(50))
+    await settled()
+    buffer.adjust(-50)
+    await settled()
+    assert waiting.done()
