@@ -87,6 +87,7 @@ class Membership:
         self.failed: Final[asyncio.Future[None]] = asyncio.get_running_loop().create_future()
         self._mine: set[int] = set()
         self._staying: asyncio.Task[None] | None = None
+        self._leaving = False
 
     async def join(self) -> None:
         """Join the group; from now on the owner is told.
@@ -123,6 +124,7 @@ class Membership:
 
         aiokafka calls no listener on `stop()`, so that the owner is asked here.
         """
+        self._leaving = True
         await self._owner.give_back(frozenset(self._mine))
         self._mine.clear()
         if self._staying is not None:
@@ -148,6 +150,9 @@ class Membership:
                 await asyncio.sleep(ASKED_EVERY_S)
 
     async def _assigned(self, partitions: Collection[TopicPartition]) -> None:
+        if self._leaving:
+            # Another one left at the same time: nobody would give these back.
+            return
         self._consumer.pause(*partitions)
         self._mine = {tp.partition for tp in partitions}
         await self._owner.take(frozenset(self._mine))

@@ -98,6 +98,33 @@ async def test_leaving_gives_back_first(broker: LocalBroker, prefix: str) -> Non
     assert order == ["asked back", "given back", "taken over"]
 
 
+async def test_whoever_is_leaving_takes_nothing_over(broker: LocalBroker, prefix: str) -> None:
+    """Of two that leave at the same time, the slower one is not left with the other's shards."""
+    settings = await prepared(broker, prefix)
+
+    class Leaving(Owner):
+        @override
+        async def give_back(self, shards: Collection[int]) -> None:
+            await super().give_back(shards)
+            if leaving.is_set() and not left.is_set():
+                await first.leave()
+                left.set()
+                # Time enough to be told of what the first one had.
+                taken = asyncio.create_task(self.until(bool))
+                await asyncio.wait({taken}, timeout=3)
+                taken.cancel()
+
+    leaving, left = asyncio.Event(), asyncio.Event()
+    owner = Leaving()
+    first = Membership(Connection(settings), settings, Owner())
+    await first.join()
+    async with member(settings, owner):
+        await owner.until(bool)
+        leaving.set()
+    assert left.is_set()
+    assert owner.mine == frozenset()
+
+
 async def test_shard_of_another_member_is_not_mine(broker: LocalBroker, prefix: str) -> None:
     """Each member is told by the coordinator that its own shards are its own, and no others."""
     settings = await prepared(broker, prefix)
