@@ -63,6 +63,10 @@ class Environments:
         """The account, as the environments themselves name it."""
         return next((e.account_id for e in self._known.values() if e.account_id), None)
 
+    def includes(self, environment_id: str) -> bool:
+        """Whether this deployment reads an environment, if there is one of that id."""
+        return not self._included or environment_id in self._included
+
     def listen(self, environment_id: str, returned: Callable[[], None]) -> None:
         """Tell whoever reads an environment when the list shows it and did not the time before."""
         self._listeners[environment_id] = returned
@@ -81,7 +85,7 @@ class Environments:
         listed = await self._fetch()
         async with self._changed:
             for environment in listed:
-                if self._included and environment.id not in self._included:
+                if not self.includes(environment.id):
                     continue
                 before = self._known.get(environment.id)
                 self._known[environment.id] = environment
@@ -103,7 +107,7 @@ class Environments:
         """Take note of an environment that an event named and no list has shown."""
         if environment_id in self._known or not is_id(environment_id):
             return
-        if self._included and environment_id not in self._included:
+        if not self.includes(environment_id):
             return
         if self._glimpsed >= GLIMPSED_AT_MOST:
             return

@@ -77,11 +77,11 @@ class Restore:
 
     @property
     def environments(self) -> list[Environment]:
-        """Those that have a checkpoint, named as they were then."""
+        """Those to be read that have a checkpoint, named as they were then."""
         return [
             Environment(id=key, name=standing.checkpoint.environment.name or "")
             for key, standing in self._standings.items()
-            if standing.checkpoint is not None
+            if standing.checkpoint is not None and self._around.environments.includes(key)
         ]
 
     def resume(self, environment: Environment) -> Resumed:

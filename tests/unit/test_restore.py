@@ -1,0 +1,58 @@
+"""What a shard takes up of what its log knows."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from streamer.audit.checkpoint import Checkpoint, EnvironmentName, Policy
+from streamer.audit.privacy import Privacy
+from streamer.capture.environments import Environments
+from streamer.config import Settings
+from streamer.flatfile.server_profile import ServerProfile
+from streamer.shard.restore import Restore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streamer.flatfile.models import Environment
+
+
+async def nothing() -> Sequence[Environment]:
+    """Answer as an account without environments."""
+    return []
+
+
+@pytest.mark.parametrize(("included", "taken_up"), [((), ["a", "b"]), (("b",), ["b"])])
+async def test_environment_that_is_no_longer_included_is_not_taken_up(
+    included: tuple[str, ...], taken_up: list[str]
+) -> None:
+    """A checkpoint does not make an environment read that the settings leave out by now."""
+    around = SimpleNamespace(
+        settings=Settings(),
+        topics=SimpleNamespace(audit=SimpleNamespace(name="audit")),
+        profile=ServerProfile(10),
+        environments=Environments(nothing, included=included),
+        privacy=Privacy("clear", b""),
+    )
+    restore = Restore(0, cast("Any", around))
+    for name in ("a", "b"):
+        restore._take_checkpoint(
+            Checkpoint(
+                account="us_acc_one",
+                environment=EnvironmentName(name, name),
+                state="polled",
+                sequence=0,
+                head="00" * 32,
+                watermark=None,
+                polled=None,
+                swept=None,
+                seen_from=None,
+                tail=0,
+                policy=Policy((), "clear"),
+                writer="here/1",
+            )
+        )
+    assert [environment.id for environment in restore.environments] == taken_up
