@@ -279,9 +279,13 @@ def test_the_time_is_linear_in_the_length(kind: str) -> None:
     """Four times as much of the worst text takes no more than about four times as long."""
 
     def seconds(text: bytes) -> float:
-        began = time.process_time()
-        redact(text, "p")
-        return time.process_time() - began
+        # The least of three: another process can only make it take longer.
+        taken = []
+        for _ in range(3):
+            began = time.process_time()
+            redact(text, "p")
+            taken.append(time.process_time() - began)
+        return min(taken)
 
     whole = EVIL[kind]
     quarter = whole[: len(whole) // 4]
