@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from streamer.audit.checkpoint import Checkpoint, EnvironmentName, Policy
+from streamer.audit.checkpoint import Checkpoint, EnvironmentName, Policy, ShardRecord
 from streamer.audit.privacy import Privacy
 from streamer.capture.environments import Environments
 from streamer.config import Settings
+from streamer.errors import ShardRefusedError
 from streamer.flatfile.server_profile import ServerProfile
 from streamer.shard.restore import Restore
 
@@ -25,19 +26,24 @@ async def nothing() -> Sequence[Environment]:
     return []
 
 
+def restore_among(environments: Environments) -> Restore:
+    """Return one that has read nothing yet."""
+    around = SimpleNamespace(
+        settings=Settings(),
+        topics=SimpleNamespace(audit=SimpleNamespace(name="audit")),
+        profile=ServerProfile(10),
+        environments=environments,
+        privacy=Privacy("clear", b""),
+    )
+    return Restore(0, cast("Any", around))
+
+
 @pytest.mark.parametrize(("included", "taken_up"), [((), ["a", "b"]), (("b",), ["b"])])
 async def test_environment_that_is_no_longer_included_is_not_taken_up(
     included: tuple[str, ...], taken_up: list[str]
 ) -> None:
     """A checkpoint does not make an environment read that the settings leave out by now."""
-    around = SimpleNamespace(
-        settings=Settings(),
-        topics=SimpleNamespace(audit=SimpleNamespace(name="audit")),
-        profile=ServerProfile(10),
-        environments=Environments(nothing, included=included),
-        privacy=Privacy("clear", b""),
-    )
-    restore = Restore(0, cast("Any", around))
+    restore = restore_among(Environments(nothing, included=included))
     for name in ("a", "b"):
         restore._take_checkpoint(
             Checkpoint(
@@ -56,3 +62,22 @@ async def test_environment_that_is_no_longer_included_is_not_taken_up(
             )
         )
     assert [environment.id for environment in restore.environments] == taken_up
+
+
+@pytest.mark.parametrize(
+    ("found", "told", "is_refused"),
+    [("a", "a", False), ("a", "b", True), ("", "b", False), ("a", "", False)],
+)
+async def test_account_that_is_not_known_yet_contradicts_none(
+    found: str, told: str, *, is_refused: bool
+) -> None:
+    """Only two accounts that are both known are different ones."""
+    records = [
+        ShardRecord(account=account, partitions=1, audit_topic_id="t") for account in (found, told)
+    ]
+    refused = False
+    try:
+        restore_among(Environments(nothing))._compare_record(*records)
+    except ShardRefusedError:
+        refused = True
+    assert refused is is_refused
