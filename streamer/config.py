@@ -9,6 +9,7 @@ Secrets are `SecretStr` from the moment they are read; no error raised here quot
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
@@ -67,6 +68,17 @@ def _check_key(value: SecretStr) -> SecretStr:
     return value
 
 
+def _check_servers(value: tuple[str, ...]) -> tuple[str, ...]:
+    for server in value:
+        with suppress(ValueError):
+            parts = urlsplit(f"//{server}")
+            if parts.hostname and parts.netloc == server and parts.port != 0:
+                continue
+        message = "must be host:port, such as kafka.example.com:9092"
+        raise ValueError(message)
+    return value
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False
@@ -116,6 +128,11 @@ class FlatfileSettings(_Section):
         if parts.username is not None or parts.password is not None:
             message = "api_url must not carry credentials"
             raise ValueError(message)
+        try:
+            _ = parts.port
+        except ValueError:
+            message = "the port of api_url must be a number up to 65535"
+            raise ValueError(message) from None
         if parts.scheme == "http" and host not in {*LOOPBACK_HOSTS, *self.plain_http_hosts}:
             message = (
                 "api_url must be https: the token would travel in the clear "
@@ -128,7 +145,7 @@ class FlatfileSettings(_Section):
 class KafkaSettings(_Section):
     """The cluster, the topics and the consumer group."""
 
-    bootstrap_servers: StringList = Field(
+    bootstrap_servers: Annotated[StringList, AfterValidator(_check_servers)] = Field(
         default=(), description="One or more host:port of the Kafka cluster."
     )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(

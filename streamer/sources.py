@@ -28,7 +28,8 @@ def _split_list(value: object) -> object:
     if not isinstance(value, str):
         return value
     text = value.strip()
-    if text.startswith("["):
+    # [::1]:9092 is no JSON.
+    if text.startswith("[") and (text.endswith("]") or "]:" not in text):
         try:
             return json.loads(text)
         except ValueError:
@@ -101,17 +102,21 @@ def read_secret_file(path: Path, *, where: str) -> str:
     """Read a secret from a file, less its last newline.
 
     Raises:
-        SettingsError: The file cannot be read; the message names it, not its content.
+        SettingsError: The file cannot be read, or is empty; the message names it, not its content.
     """
     try:
-        return path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+        secret = path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise SettingsError(
-            where=where,
-            what=f"cannot read {path}: {reason}",
-            next_step="Give the path of a file that holds the secret and that we may read.",
-        ) from None
+    else:
+        if secret:
+            return secret
+        reason = "it is empty"
+    raise SettingsError(
+        where=where,
+        what=f"cannot read {path}: {reason}",
+        next_step="Give the path of a file that holds the secret and that we may read.",
+    )
 
 
 def read_toml(path: Path) -> dict[str, Any]:

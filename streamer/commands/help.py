@@ -21,6 +21,9 @@ WIDTH: Final = 92
 LABELS_AT_MOST: Final = 28
 """Where the second column begins at the latest; longer labels get a line of their own."""
 
+NARROWEST: Final = 10
+"""The second column has at least so much, however narrow the terminal is."""
+
 _GAP: Final = 2
 
 
@@ -50,7 +53,7 @@ class AlignedHelp:
 
 
 def _two_columns(label: str, text: str, column: int, width: int) -> Iterator[str]:
-    wrapped = textwrap.wrap(text, width - column) or [""]
+    wrapped = textwrap.wrap(text, max(width - column, NARROWEST)) or [""]
     start = " " * _GAP + label
     if len(label) <= column - 2 * _GAP:
         start = start.ljust(column) + wrapped.pop(0)

@@ -163,6 +163,46 @@ def test_lists_are_comma_separated_or_json(text: str, monkeypatch: pytest.Monkey
     assert load_settings().kafka.bootstrap_servers == ("a:1", "b:2")
 
 
+def test_an_empty_file_is_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that was not filled is named, instead of a secret that is refused later."""
+    (file := tmp_path / "secret").write_text("\n")
+    monkeypatch.setenv("STREAMER_FLATFILE__CLIENT_ID", "id")
+    monkeypatch.setenv("STREAMER_FLATFILE__SECRET_FILE", str(file))
+    assert _problem().what == f"cannot read {file}: it is empty"
+
+
+@pytest.mark.parametrize("text", ["[::1]:9092", "a:1,[::1]:9092", '["[::1]:9092"]', "a"])
+def test_a_broker_may_be_named_by_any_address(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brackets of IPv6 are no JSON, and a host without a port is enough."""
+    monkeypatch.setenv("STREAMER_KAFKA__BOOTSTRAP_SERVERS", text)
+    assert load_settings().kafka.bootstrap_servers[-1] in {"[::1]:9092", "a"}
+
+
+@pytest.mark.parametrize(
+    "text", ["a:PLANTED", "a:99999", "kafka://a:1", "a:b:1", ":9092", "::1", "a:1,b:c", "u:p@a/x"]
+)
+def test_what_is_no_address_of_a_broker_is_refused(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would otherwise end the daemon with an error of the Kafka client's own."""
+    monkeypatch.setenv("STREAMER_KAFKA__BOOTSTRAP_SERVERS", text)
+    problem = _problem()
+    assert problem.where == "STREAMER_KAFKA__BOOTSTRAP_SERVERS"
+    assert "must be host:port" in problem.what
+    assert "PLANTED" not in str(problem)
+
+
+@pytest.mark.parametrize("port", ["PLANTED", "99999"])
+def test_a_port_of_the_api_that_cannot_be_is_refused(
+    port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would otherwise look like a connection that broke, which is tried for ever."""
+    monkeypatch.setenv("STREAMER_FLATFILE__API_URL", f"https://example.com:{port}/v1")
+    problem = _problem()
+    assert problem.what == "the port of api_url must be a number up to 65535"
+    assert "PLANTED" not in str(problem)
+
+
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
 def test_a_secret_may_be_in_a_file(
     ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
