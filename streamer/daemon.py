@@ -12,6 +12,7 @@ import contextlib
 import gc
 import os
 import socket
+import time
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -24,7 +25,12 @@ from streamer.capture.buffer import Buffer
 from streamer.capture.environments import Environments
 from streamer.capture.scout import Scout
 from streamer.enrichment.directory import Directory
-from streamer.errors import FlatfileUnavailableError, StreamerError
+from streamer.errors import (
+    CredentialsRefusedError,
+    FlatfileError,
+    KafkaUnreachableError,
+    StreamerError,
+)
 from streamer.flatfile.client import FlatfileClient
 from streamer.flatfile.listing import PageRequest
 from streamer.flatfile.server_profile import ServerProfile
@@ -54,6 +60,9 @@ COLLECT_AFTER: Final = 50_000
 """Objects more than before until Python looks for cycles. A page makes tens of thousands that live
 until their commit and hold no cycle; at the default (700) looking through them again and again
 costs a fifth of the CPU."""
+
+KAFKA_RETRY_S: Final = 1.0
+"""Between two attempts to reach Kafka at start."""
 
 STARTUP_RETRY_S: Final = 2.0
 """Between two attempts to reach Flatfile at start, doubled up to `STARTUP_RETRY_AT_MOST_S`."""
@@ -135,7 +144,7 @@ class Daemon:
             await stack.enter_async_context(client)
             environments = Environments(client.environments, included=settings.capture.environments)
             await self._patiently(environments.refresh)
-            checked = await topics.ensure(connection, settings.kafka)
+            checked = await self._topics(connection)
             directory = Directory(
                 client, wait_s=settings.enrichment.wait, on_lookup=self._incidents.lookup
             )
@@ -203,6 +212,22 @@ class Daemon:
         if not shards.orderly:
             raise DisorderlyStopError
 
+    async def _topics(self, connection: Connection) -> topics.Topics:
+        """Make and check the topics; a broker that starts beside us is given its time.
+
+        Raises:
+            KafkaNotReadyError: Not reached within the start-up time-out, or not as they must be.
+        """
+        give_up_at = time.monotonic() + self._settings.kafka.startup_timeout
+        while True:
+            try:
+                return await topics.ensure(connection, self._settings.kafka)
+            except KafkaUnreachableError as error:
+                if time.monotonic() + KAFKA_RETRY_S >= give_up_at:
+                    raise
+                log.warning("daemon.waiting_for_kafka", reason=error.what)
+            await asyncio.sleep(KAFKA_RETRY_S)
+
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask Flatfile for something without which nothing begins, however long that takes.
 
@@ -213,7 +238,9 @@ class Daemon:
         while True:
             try:
                 answer = await ask()
-            except FlatfileUnavailableError as error:
+            except CredentialsRefusedError:
+                raise
+            except FlatfileError as error:
                 self.board.trouble = "Flatfile cannot be reached"
                 log.warning("daemon.waiting_for_flatfile", reason=error.what, wait_s=wait_s)
             else:

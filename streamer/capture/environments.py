@@ -51,6 +51,7 @@ class Environments:
         self._listed: frozenset[str] = frozenset()
         self._listeners: dict[str, Callable[[], None]] = {}
         self._glimpsed = 0
+        self._account_id: str | None = None
         self._changed = asyncio.Condition()
 
     @property
@@ -61,7 +62,7 @@ class Environments:
     @property
     def account_id(self) -> str | None:
         """The account, as the environments themselves name it."""
-        return next((e.account_id for e in self._known.values() if e.account_id), None)
+        return self._account_id
 
     def includes(self, environment_id: str) -> bool:
         """Whether this deployment reads an environment, if there is one of that id."""
@@ -83,6 +84,8 @@ class Environments:
             FlatfileError: It could not be read; what is known stays.
         """
         listed = await self._fetch()
+        named = next((one.account_id for one in listed if one.account_id), None)
+        self._account_id = self._account_id or named
         async with self._changed:
             for environment in listed:
                 if not self.includes(environment.id):

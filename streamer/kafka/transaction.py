@@ -172,7 +172,8 @@ class TransactionalProducer:
                 what=f"the broker refused a batch ({type(error).__name__})",
                 next_step="Raise max.message.bytes of the topics if this repeats.",
             ) from error
-        except (KafkaError, TimeoutError, OSError) as error:
+        except (KafkaError, TimeoutError, OSError, AssertionError) as error:
+            # The client guards its own states with `assert`.
             raise self._unknown(str(error) or type(error).__name__) from error
         if self._end_requests != 1:
             repeated = f"its end was asked for {self._end_requests} times"

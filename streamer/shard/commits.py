@@ -92,6 +92,10 @@ class GroupCommits:
         """
         committed_at = float("-inf")
         try:
+            if self._first:
+                # At once, not with the first records: what a shard was begun with must be known
+                # to whoever comes next, also if nothing ever happens in it.
+                await self._commit([])
             while True:
                 await self._news.wait()
                 if self._stopping:

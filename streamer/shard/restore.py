@@ -23,7 +23,7 @@ from streamer.audit.checkpoint import (
     decode_shard,
     encode_shard,
 )
-from streamer.audit.record import Restored
+from streamer.audit.record import NoRecordError, Restored
 from streamer.audit.record import restore as read_record
 from streamer.capture.cursor import Cursor
 from streamer.capture.position import Position, latest
@@ -220,7 +220,15 @@ class Restore:
         for message in chunk:
             if message.value is None:
                 continue
-            record = read_record(message.value)
+            try:
+                record = read_record(message.value)
+            except NoRecordError:
+                problem = self._refused(
+                    f"what lies at offset {message.offset} is no audit record that this version "
+                    "can read",
+                    "Find out who else writes to this topic, or run a newer version.",
+                )
+                raise problem from None
             standing = self._standings.get(record.environment.id)
             if standing is None:
                 standing = _Standing(self._cursor(Position()), None)
