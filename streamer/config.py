@@ -217,6 +217,11 @@ class KafkaSettings(_Section):
         """The topic of what could not become a record."""
         return f"{self.topic_prefix}.dead-letters"
 
+    @property
+    def inventory_topic(self) -> str:
+        """The compacted topic of what the account holds."""
+        return f"{self.topic_prefix}.inventory"
+
     @model_validator(mode="after")
     def _sasl(self) -> KafkaSettings:
         if self.security_protocol.startswith("SASL") and (

@@ -1,4 +1,4 @@
-"""What an archiver hands its shard: records, dead letters and a checkpoint, committed at once.
+"""What a shard is handed: records, dead letters, a checkpoint, inventory, committed at once.
 
 No I/O. A capture that is too large for one transaction is split here; all its parts but the last
 carry a checkpoint that stays where it was.
@@ -7,7 +7,7 @@ carry a checkpoint that stays where it was.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from streamer.audit.chain import Link, unseal
@@ -16,7 +16,7 @@ from streamer.kafka.transaction import Outgoing
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from streamer.audit.encoder import Sealed
     from streamer.audit.normalize import Draft
@@ -66,21 +66,23 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What one archiver wants committed together.
+    """What one archiver, or the inventory, wants committed together.
 
     Attributes:
-        key: The environment's id, of every message.
+        key: The environment's id: of records, dead letters and checkpoint.
         checkpoint: Makes the checkpoint, from the offset of the offer's first record (None without
-            any) and the end of the audit partition.
+            any) and the end of the audit partition. None: no checkpoint is written.
+        inventory: Objects and tombstones, each under a key of its own.
         categories: Records by category, to be counted once they are committed.
     """
 
     key: bytes
-    records: list[Outgoing]
-    dead_letters: list[Outgoing]
-    checkpoint: Callable[[int | None, int], bytes]
-    categories: Counter[str]
-    size_bytes: int
+    records: Sequence[Outgoing] = ()
+    dead_letters: Sequence[Outgoing] = ()
+    checkpoint: Callable[[int | None, int], bytes] | None = None
+    inventory: Sequence[Outgoing] = ()
+    categories: Counter[str] = field(default_factory=Counter)
+    size_bytes: int = 0
 
 
 class Committer(Protocol):
@@ -107,6 +109,17 @@ def offer_of(
         categories=Counter() if encoded is None else encoded.categories,
         size_bytes=_size(sealed),
     )
+
+
+def offer_of_inventory(key: bytes, objects: Sequence[Outgoing]) -> Offer:
+    """Make an offer of inventory alone.
+
+    Args:
+        key: Whose objects they are: an environment's id, or what stands for the account.
+        objects: At most about `PART_BYTES` of them: an offer is never split.
+    """
+    size_bytes = sum([len(one.key) + len(one.value or b"") for one in objects])
+    return Offer(key, inventory=objects, size_bytes=size_bytes)
 
 
 def split(encoded: Encoded) -> list[Encoded]:

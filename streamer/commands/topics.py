@@ -42,9 +42,8 @@ async def create(*, config: ConfigFile = None) -> int:
     connection = Connection(settings)
     before = await topics.describe(connection, settings)
     checked = await topics.ensure(connection, settings)
-    states = (checked.audit, checked.checkpoints, checked.dead_letters)
-    width = max(len(state.name) for state in states)
-    for state in states:
+    width = max(len(name) for name in checked.names)
+    for state in checked.all:
         verb = "exists " if state.name in before else "created"
         sys.stdout.write(f"{verb}  {state.name:<{width}}  {facts(state)}\n")
     return 0

@@ -40,7 +40,7 @@ _ALREADY_EXISTS: Final = 36
 _REPLICATED: Final = 3
 _SECONDS_A_DAY: Final = 86_400
 
-_CHECKPOINT_CONFIG: Final = {
+_COMPACTED: Final = {
     # The active segment is never cleaned, and a week of checkpoints takes minutes to read.
     "segment.ms": "600000",
     "segment.bytes": str(16 * 1024 * 1024),
@@ -84,11 +84,17 @@ class Topics:
     audit: TopicState
     checkpoints: TopicState
     dead_letters: TopicState
+    inventory: TopicState
 
     @property
-    def names(self) -> tuple[str, str, str]:
+    def all(self) -> tuple[TopicState, ...]:
+        """Each of them."""
+        return self.audit, self.checkpoints, self.dead_letters, self.inventory
+
+    @property
+    def names(self) -> tuple[str, ...]:
         """What they are called."""
-        return self.audit.name, self.checkpoints.name, self.dead_letters.name
+        return tuple(topic.name for topic in self.all)
 
     @property
     def partitions(self) -> int:
@@ -97,7 +103,7 @@ class Topics:
 
 
 def specs(settings: KafkaSettings) -> tuple[TopicSpec, ...]:
-    """Which topics there must be: audit, checkpoints, dead letters, in this order."""
+    """Which topics there must be, in the order of `Topics`."""
     retention_ms = (
         -1
         if settings.retention_days is None
@@ -110,8 +116,9 @@ def specs(settings: KafkaSettings) -> tuple[TopicSpec, ...]:
     }
     return (
         TopicSpec(settings.audit_topic, "delete", kept),
-        TopicSpec(settings.checkpoint_topic, "compact", _CHECKPOINT_CONFIG),
+        TopicSpec(settings.checkpoint_topic, "compact", _COMPACTED),
         TopicSpec(settings.dead_letter_topic, "delete", kept),
+        TopicSpec(settings.inventory_topic, "compact", _COMPACTED),
     )
 
 

@@ -137,15 +137,18 @@ class GroupCommits:
         return taken
 
     async def _commit(self, taken: Sequence[tuple[Offer, asyncio.Future[int | None]]]) -> None:
-        audit, dead_letters = self._topics.audit.name, self._topics.dead_letters.name
+        audit = self._topics.audit.name
         messages: dict[str, list[Outgoing]] = {}
         starts = []
         for offer, _ in taken:
             starts.append(len(messages.get(audit, ())))
-            if offer.records:
-                messages.setdefault(audit, []).extend(offer.records)
-            if offer.dead_letters:
-                messages.setdefault(dead_letters, []).extend(offer.dead_letters)
+            for topic, own in (
+                (audit, offer.records),
+                (self._topics.dead_letters.name, offer.dead_letters),
+                (self._topics.inventory.name, offer.inventory),
+            ):
+                if own:
+                    messages.setdefault(topic, []).extend(own)
         firsts: list[int | None] = [None] * len(taken)
 
         def checkpoints(committed: Committed) -> Mapping[str, Sequence[Outgoing]]:
@@ -160,9 +163,11 @@ class GroupCommits:
             last = {
                 offer.key: offer.checkpoint(first, end)
                 for (offer, _), first in zip(taken, firsts, strict=True)
+                if offer.checkpoint is not None
             }
             sent = [Outgoing(key, value) for key, value in last.items()]
-            return {self._topics.checkpoints.name: [*self._first, *sent]}
+            own = [*self._first, *sent]
+            return {self._topics.checkpoints.name: own} if own else {}
 
         categories = sum((offer.categories for offer, _ in taken), Counter())
         try:

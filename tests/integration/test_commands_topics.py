@@ -30,20 +30,20 @@ async def test_topics_that_were_created_pass_the_check(settings: Mapping[str, st
     """Missing topics fail the check, are created once, and pass it from then on."""
     before = await streamer("topics", "check", settings=settings)
     assert before.code == 4
-    assert [line.split()[0] for line in before.lines] == ["FAILED"] * 3
+    assert [line.split()[0] for line in before.lines] == ["FAILED"] * 4
     assert "Run `streamer topics create`" in before.out
 
     created = await streamer("topics", "create", settings=settings)
     assert (created.code, created.err) == (0, "")
-    assert [line.split()[0] for line in created.lines] == ["created"] * 3
-    assert created.out.count("3 partitions") == 3
+    assert [line.split()[0] for line in created.lines] == ["created"] * 4
+    assert created.out.count("3 partitions") == 4
 
     again = await streamer("topics", "create", settings=settings)
-    assert [line.split()[0] for line in again.lines] == ["exists"] * 3
+    assert [line.split()[0] for line in again.lines] == ["exists"] * 4
 
     after = await streamer("topics", "check", settings=settings)
     assert (after.code, after.err) == (0, "")
-    assert [line.split()[0] for line in after.lines] == ["ok"] * 3
+    assert [line.split()[0] for line in after.lines] == ["ok"] * 4
 
 
 async def test_a_finite_retention_is_a_warning_that_says_what_it_deletes(

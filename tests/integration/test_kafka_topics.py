@@ -28,7 +28,7 @@ KEPT = {
     "retention.bytes": "-1",
     "compression.type": "producer",
 }
-CHECKPOINTS = {
+COMPACTED = {
     **EVERY_TOPIC,
     "cleanup.policy": "compact",
     "segment.ms": "600000",
@@ -68,14 +68,16 @@ async def test_topics_are_created_as_the_log_needs_them(broker: LocalBroker, pre
     topics = await ensure(Connection(settings), settings)
 
     assert topics.partitions == 3
-    assert [topics.audit.name, topics.checkpoints.name, topics.dead_letters.name] == [
+    assert topics.names == (
         f"{prefix}.audit",
         f"{prefix}.checkpoints",
         f"{prefix}.dead-letters",
-    ]
+        f"{prefix}.inventory",
+    )
     assert await config_of(servers, topics.audit.name) == KEPT
     assert await config_of(servers, topics.dead_letters.name) == KEPT
-    assert await config_of(servers, topics.checkpoints.name) == CHECKPOINTS
+    assert await config_of(servers, topics.checkpoints.name) == COMPACTED
+    assert await config_of(servers, topics.inventory.name) == COMPACTED
     assert await ensure(Connection(settings), settings) == topics
 
 
@@ -88,7 +90,7 @@ async def test_retention_that_is_configured_is_set(broker: LocalBroker, prefix: 
     config = await config_of(broker.bootstrap_servers, topics.audit.name)
     assert config == KEPT | {"retention.ms": "129600000"}
     assert topics.audit.retention_ms == 129_600_000
-    assert await config_of(broker.bootstrap_servers, topics.checkpoints.name) == CHECKPOINTS
+    assert await config_of(broker.bootstrap_servers, topics.checkpoints.name) == COMPACTED
 
 
 async def test_two_workers_may_create_at_once(broker: LocalBroker, prefix: str) -> None:
@@ -109,8 +111,7 @@ async def test_missing_topics_take_the_partition_count_of_those_that_exist(
 
     topics = await ensure(Connection(settings), settings)
 
-    assert {topics.audit.partitions, topics.checkpoints.partitions} == {5}
-    assert topics.dead_letters.partitions == 5
+    assert [topic.partitions for topic in topics.all] == [5] * 4
 
 
 @pytest.mark.parametrize(
@@ -121,6 +122,7 @@ async def test_missing_topics_take_the_partition_count_of_those_that_exist(
         ("checkpoints", "delete", "compact"),
         ("checkpoints", "compact,delete", "compact"),
         ("dead-letters", "compact", "delete"),
+        ("inventory", "delete", "compact"),
     ],
 )
 async def test_wrong_clean_up_policy_is_refused(
@@ -161,7 +163,8 @@ async def test_missing_topics_are_found_and_none_is_made(broker: LocalBroker, pr
         found = await describe(Connection(settings), settings)
         assert found == {}
         assert [problem.where for problem in problems(found, settings)] == [
-            f"topic {prefix}.{name}" for name in ("audit", "checkpoints", "dead-letters")
+            f"topic {prefix}.{name}"
+            for name in ("audit", "checkpoints", "dead-letters", "inventory")
         ]
         with pytest.raises(TopicError, match=r"does not exist\. Run `streamer topics create`"):
             checked(found, settings)

@@ -87,6 +87,7 @@ class Committed:
         """Answer as the shard does."""
         loop = asyncio.get_running_loop()
         first = 0 if offer.records else None
+        assert offer.checkpoint is not None
         value = offer.checkpoint(first, len(offer.records))
         self.checkpoints.append((loop.time() - 1000, decode(value, where="here")))
         future: asyncio.Future[int | None] = loop.create_future()
