@@ -35,11 +35,13 @@ _FIRST: Final = (
 )
 """Plain text of three characters or more, and few of them: then it is found by far the fastest."""
 
-_SECOND: Final = (
-    rf"(?:{_KEY_WORDS})(?:[\\\"'=%\]]|\s*:)"
+_BEHIND_KEY: Final = r"[\\'=%\]]|\s*:"
+_SIGNS: Final = (
     r"|(?:^|[^a-z0-9_]|\\[bfnrt]|\\u[0-9a-f]{4}|%[0-9a-f]{2})(?:sk_|pk_|pat_|bearer(?:[ +\\%]))"
     r"|\\u00[4-7]|%(?:[4-7][0-9a-f]|25)|://[^/?#\s\"]*@"
 )
+_IN_STRING: Final = rf"(?:{_KEY_WORDS})(?:{_BEHIND_KEY}){_SIGNS}"
+_ANYWHERE: Final = rf"(?:{_KEY_WORDS})(?:\"|{_BEHIND_KEY}){_SIGNS}"
 
 
 PREFIXES: Final = ("sk_", "pk_", "pat_")
@@ -51,7 +53,8 @@ def _finder(pattern: str) -> SchemaValidator:
 
 
 _has_piece: Final = _finder(_FIRST).isinstance_python
-_has_sign: Final = _finder(_SECOND).isinstance_python
+_has_sign: Final = _finder(_ANYWHERE).isinstance_python
+_has_sign_in_string: Final = _finder(_IN_STRING).isinstance_python
 
 
 def suspect(text: bytes) -> bool:
@@ -118,10 +121,12 @@ class CredentialRules:
 
     def suspect(self, content: bytes) -> bool:
         """Tell whether there may be one in a string: not in one of letters and digits alone."""
-        if content.isalnum():
-            return False
-        lowered = content.lower().decode("latin-1")
-        return (_has_piece(lowered) or "%" in lowered) and _has_sign(lowered)
+        return not content.isalnum() and self.suspect_strings(content)
+
+    def suspect_strings(self, text: bytes) -> bool:
+        """Tell whether there may be one in a string of JSON text: a key alone is no sign."""
+        lowered = text.lower().decode("latin-1")
+        return (_has_piece(lowered) or "%" in lowered) and _has_sign_in_string(lowered)
 
     def mark(self, _sought: bytes) -> bytes:
         """Return the same for all of them: it tells nothing."""

@@ -54,6 +54,10 @@ class PersonalRules:
         lowered = content.lower()
         return any(name in lowered for name in self._names)
 
+    def suspect_strings(self, text: bytes) -> bool:
+        """Tell whether there may be any in a string of JSON text."""
+        return self.suspect(text)
+
     def mark(self, sought: bytes) -> bytes:
         """Return a pseudonym, or that something was dropped."""
         return self._mark_of(sought)

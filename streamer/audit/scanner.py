@@ -43,7 +43,10 @@ _TOKEN: Final = re.compile(
 """A string (1), or a key (1) with its colon (2) and, if that is a string, its value (3); a bracket;
 a comma. Other values are what lies between."""
 
-_QUOTE, _COMMA, _OPENERS, _BRACKET = ord('"'), ord(","), b"[{", ord("[")
+_COLON: Final = 2
+"""The group of a token's colon: the last one of a key whose value is no string."""
+
+_COMMA, _OPENERS, _BRACKET = ord(","), b"[{", ord("[")
 _HARMLESS: Final = frozenset((b"", b'""', b"null", b"true", b"false", b"[]", b"{}"))
 
 
@@ -72,6 +75,9 @@ class Rules(Protocol):
 
     def suspect(self, content: bytes) -> bool:
         """Tell whether what stands between two quotes is worth being looked into."""
+
+    def suspect_strings(self, text: bytes) -> bool:
+        """Tell whether any string of a JSON text may be `suspect`; False is certain."""
 
     def spans(self, plain: bytes) -> Iterable[tuple[int, int]]:
         """Return what is sought in a text, each with at least one byte."""
@@ -134,14 +140,23 @@ class Scanner:
 
     def _search_json(self, search: _Search, work: list[_Search]) -> None:
         text = search.text
+        # Most credentials stand under a key that tells: then no string need be looked into.
+        looks_inside = self._rules.suspect_strings(text)
         frame = _Frame(is_array=False)
         stack = [frame]
         for token in _TOKEN.finditer(text):
+            group = token.lastindex
+            if group is not None:
+                if group > 1:
+                    self._begin_member(search, stack, token, work)
+                if looks_inside and group != _COLON and frame.role is not _SOUGHT:
+                    content = token[group]
+                    if content and self._rules.suspect(content):
+                        search.look_inside(token.span(group), search.path_of(stack), work)
+                continue
             start = token.start()
             char = text[start]
-            if char == _QUOTE:
-                self._search_string(search, stack, token, work)
-            elif char in _OPENERS:
+            if char in _OPENERS:
                 frame = _Frame(is_array=char == _BRACKET)
                 stack.append(frame)
             else:
@@ -157,23 +172,16 @@ class Scanner:
                 self._end_member(search, stack, len(text))
             self._end_object(search, stack.pop())
 
-    def _search_string(
+    def _begin_member(
         self, search: _Search, stack: list[_Frame], token: re.Match[bytes], work: list[_Search]
     ) -> None:
-        """Search a string, or a key together with its value if that is a string."""
         frame = stack[-1]
-        string = 1
-        if token[2] is not None:
-            string = 3
-            frame.key = token[1]
-            role, is_suspect = self._key(frame.key)
-            if role is not _NONE:
-                frame.role, frame.value_at = role, token.end(2)
-            if is_suspect:
-                search.look_inside(token.span(1), search.path_of(stack), work)
-        content = token[string]
-        if content and frame.role is not _SOUGHT and self._rules.suspect(content):
-            search.look_inside(token.span(string), search.path_of(stack), work)
+        frame.key = token[1]
+        role, is_suspect = self._keys.get(frame.key) or self._key(frame.key)
+        if role is not _NONE:
+            frame.role, frame.value_at = role, token.end(_COLON)
+        if is_suspect:
+            search.look_inside(token.span(1), search.path_of(stack), work)
 
     def _end_member(self, search: _Search, stack: list[_Frame], end: int) -> None:
         frame = stack[-1]
