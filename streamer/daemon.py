@@ -24,6 +24,7 @@ from streamer.audit.privacy import Privacy
 from streamer.capture.buffer import Buffer
 from streamer.capture.environments import Environments
 from streamer.capture.scout import Scout
+from streamer.config import ENVIRONMENT_PREFIX, SECRET_FIELDS
 from streamer.enrichment.directory import Directory
 from streamer.errors import (
     CredentialsRefusedError,
@@ -31,6 +32,7 @@ from streamer.errors import (
     KafkaUnreachableError,
     StreamerError,
 )
+from streamer.flatfile.auth import credentials_from
 from streamer.flatfile.client import FlatfileClient
 from streamer.flatfile.listing import PageRequest
 from streamer.flatfile.server_profile import ServerProfile
@@ -38,6 +40,7 @@ from streamer.kafka import topics
 from streamer.kafka.client import Connection, was_reported
 from streamer.kafka.group import Membership
 from streamer.shard.lifecycle import Shards, Surroundings
+from streamer.sources import SecretFiles
 from streamer.telemetry.board import Board
 from streamer.telemetry.incidents import Incidents
 from streamer.telemetry.metrics import Metrics
@@ -46,7 +49,8 @@ from streamer.web.server import WebServer
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from streamer.config import PrivacySettings, Settings
+    from streamer.config import FlatfileSettings, PrivacySettings, Settings
+    from streamer.flatfile.auth import Credentials
 
 log = structlog.get_logger()
 
@@ -140,7 +144,11 @@ class Daemon:
             connection = Connection(settings.kafka)
             if connection.in_the_clear:
                 log.warning("kafka.in_the_clear", servers=connection.servers)
-            client = FlatfileClient(settings.flatfile, on_request=self._incidents.request)
+            client = FlatfileClient(
+                settings.flatfile,
+                credentials=_credentials(settings.flatfile),
+                on_request=self._incidents.request,
+            )
             await stack.enter_async_context(client)
             environments = Environments(client.environments, included=settings.capture.environments)
             await self._patiently(environments.refresh)
@@ -249,6 +257,13 @@ class Daemon:
             # Told to stop, `run` cancels.
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, STARTUP_RETRY_AT_MOST_S)
+
+
+def _credentials(settings: FlatfileSettings) -> Callable[[], Credentials]:
+    """Read the credentials anew, because the file of a secret may have been replaced."""
+    secrets = SECRET_FIELDS["flatfile"]
+    files = SecretFiles(settings, prefix=f"{ENVIRONMENT_PREFIX}FLATFILE__", secrets=secrets)
+    return lambda: credentials_from(files.current())
 
 
 def _privacy(settings: PrivacySettings) -> Privacy:

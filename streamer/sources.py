@@ -1,7 +1,8 @@
 """Where settings are read from: the environment, the files of secrets, a TOML file.
 
-Which settings there are, and which of them are secrets, is not known here; no error raised here
-quotes a value, which could be a secret.
+Everything is read once, at the start, but for the files of secrets: those are rotated while we run.
+Which settings there are, and which of them are secrets, is not known here; neither an error nor a
+log line from here quotes a value, which could be a secret.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ import json
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
-from pydantic import BeforeValidator
+import structlog
+from pydantic import BaseModel, BeforeValidator, SecretStr
 from pydantic_settings import EnvSettingsSource, NoDecode
 
 from streamer.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pydantic_settings import BaseSettings
+
+log = structlog.get_logger()
+
+S = TypeVar("S", bound=BaseModel)
 
 
 def _split_list(value: object) -> object:
@@ -117,6 +123,48 @@ def read_secret_file(path: Path, *, where: str) -> str:
         what=f"cannot read {path}: {reason}",
         next_step="Give the path of a file that holds the secret and that we may read.",
     )
+
+
+class SecretFiles(Generic[S]):
+    """One section of the settings, with the secrets that are in files as they are now."""
+
+    def __init__(self, settings: S, *, prefix: str, secrets: Iterable[str]) -> None:
+        """Read nothing yet.
+
+        Args:
+            settings: The section as it was read at the start.
+            prefix: What the names of the section's variables begin with.
+            secrets: The fields that may be given as a file.
+        """
+        self._settings = settings
+        variables = {name.upper(): value for name, value in os.environ.items()}
+        names = {field: f"{prefix}{field}_FILE".upper() for field in secrets}
+        self._files = {
+            field: (name, Path(variables[name]))
+            for field, name in names.items()
+            if name in variables
+        }
+        self._unreadable: set[str] = set()
+
+    def current(self) -> S:
+        """Return the section after a look at the files.
+
+        A file that is being replaced may be gone, empty or unreadable for a moment: until it can be
+        read again, the secret is what it was.
+        """
+        for field, (name, path) in self._files.items():
+            try:
+                secret = SecretStr(read_secret_file(path, where=name))
+            except SettingsError as error:
+                if field not in self._unreadable:
+                    self._unreadable.add(field)
+                    log.warning("secrets.file_unreadable", variable=name, reason=error.what)
+                continue
+            self._unreadable.discard(field)
+            if secret != getattr(self._settings, field):
+                self._settings = self._settings.model_copy(update={field: secret})
+                log.info("secrets.file_changed", variable=name)
+        return self._settings
 
 
 def read_toml(path: Path) -> dict[str, Any]:

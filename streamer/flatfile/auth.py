@@ -1,9 +1,13 @@
 """Credentials -> an access token that is good for now.
 
 A key pair is exchanged for a token that lives for a day; a personal access token is presented as it
-is. Renewed before it expires, and when Flatfile answers 401, once for all who wait: whether
-somebody has renewed it already shows in the token's identity (`is`, not `==`). Sends no request
-itself: it is handed the function that does. The local wall clock is not consulted.
+is. Renewed before it expires, when the credentials are others than before, and when Flatfile
+answers 401, once for all who wait: whether somebody has renewed it already shows in the token's
+identity (`is`, not `==`). Sends no request itself: it is handed the function that does. The local
+wall clock is not consulted.
+
+While a token is still good, nothing that goes wrong with its successor is a failure: a secret that
+was rotated wrongly costs no event until the old token ends.
 """
 
 from __future__ import annotations
@@ -24,7 +28,6 @@ from streamer.errors import (
     CredentialsRefusedError,
     FlatfileAnswerError,
     FlatfileError,
-    FlatfileUnavailableError,
     SettingsError,
 )
 
@@ -40,7 +43,8 @@ RENEWED_BEFORE_S: Final = 600.0
 """A token is renewed when this is left of its life, or a twentieth of it, whichever is less."""
 
 RENEWAL_PAUSE_S: Final = 30.0
-"""After a renewal failed, a token that is still good is used for this long before the next try."""
+"""After a renewal failed, a token that is still good is used for this long before the next try; and
+so long what was refused is not sent again, lest an account be locked. Others are tried at once."""
 
 _HEADER_SAFE: Final = re.compile(r"[\x21-\x7e]{1,16384}")
 
@@ -181,7 +185,8 @@ class Authenticator:
     """The account's access token, renewed as needed.
 
     Attributes:
-        credentials: Reads them anew, because a secret's file may have changed.
+        credentials: Reads them anew, because a secret's file may have changed. Asked for every
+            token; must not fail for a moment without a file.
         exchange: Sends a key pair to Flatfile.
         now: Monotonic seconds.
     """
@@ -191,6 +196,8 @@ class Authenticator:
     now: Callable[[], float] = time.monotonic
     _current: AccessToken | None = field(default=None, init=False)
     _renewal: asyncio.Future[FlatfileError | None] | None = field(default=None, init=False)
+    _tried: Credentials | None = field(default=None, init=False)
+    _refused_until: float = field(default=float("-inf"), init=False)
 
     async def token(self) -> AccessToken:
         """Return a token that is good for now.
@@ -201,10 +208,12 @@ class Authenticator:
         """
         while True:
             current = self._current
-            if current is not None and self.now() < current.renew_at:
+            credentials = self.credentials()
+            fresh = current is not None and self.now() < current.renew_at
+            if current is not None and fresh and credentials == self._tried:
                 return current
             if self._renewal is None:
-                return await self._renew(current)
+                return await self._renew(current, credentials)
             # Shielded: one waiter that is cancelled must not cancel the others.
             if (error := await asyncio.shield(self._renewal)) is not None:
                 raise type(error)(
@@ -225,33 +234,37 @@ class Authenticator:
             raise refusal(what="the token")
         return token
 
-    async def _renew(self, current: AccessToken | None) -> AccessToken:
+    async def _renew(self, current: AccessToken | None, credentials: Credentials) -> AccessToken:
         self._renewal = asyncio.get_running_loop().create_future()
         failure: FlatfileError | None = None
         try:
-            self._current = await self._obtain()
-        except FlatfileUnavailableError as error:
+            self._current = await self._obtain(credentials)
+        except FlatfileError as error:
             if current is None or self.now() >= current.expires_at:
                 failure = error
                 raise
             log.warning("flatfile.renewal_failed", reason=error.what)
             renew_at = min(current.expires_at, self.now() + RENEWAL_PAUSE_S)
             self._current = AccessToken(current.secret, renew_at, current.expires_at)
-        except FlatfileError as error:
-            failure = error
-            raise
         finally:
             # Also when this waiter is cancelled: the next one takes over.
             self._renewal.set_result(failure)
             self._renewal = None
         return self._current
 
-    async def _obtain(self) -> AccessToken:
-        credentials = self.credentials()
+    async def _obtain(self, credentials: Credentials) -> AccessToken:
+        if credentials == self._tried and self.now() < self._refused_until:
+            raise refusal(what="the key pair")
+        self._tried = credentials
         if isinstance(credentials, PersonalToken):
             return AccessToken(credentials.token)
         asked_at = self.now()
-        answer = await self.exchange(credentials)
+        try:
+            answer = await self.exchange(credentials)
+        except CredentialsRefusedError:
+            self._refused_until = self.now() + RENEWAL_PAUSE_S
+            log.error("flatfile.credentials_refused", again_in_s=RENEWAL_PAUSE_S)  # noqa: TRY400
+            raise
         left_s = min(RENEWED_BEFORE_S, answer.lifetime_s / 20)
         expires_at = asked_at + answer.lifetime_s
         log.info("flatfile.token_obtained", lifetime_s=round(answer.lifetime_s))

@@ -18,11 +18,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, RequestTimedOutError
 from typing_extensions import override
 
-from streamer.config import LOOPBACK_HOSTS
+from streamer.config import ENVIRONMENT_PREFIX, LOOPBACK_HOSTS, SECRET_FIELDS
 from streamer.errors import KafkaUnreachableError, SettingsError
+from streamer.sources import SecretFiles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    from aiokafka import AIOKafkaConsumer
 
     from streamer.config import KafkaSettings
 
@@ -49,6 +52,9 @@ class Connection:
         self.servers: Final = ",".join(settings.bootstrap_servers)
         self.call_timeout_s: Final = settings.startup_timeout
         self._settings = settings
+        self._secrets = SecretFiles(
+            settings, prefix=f"{ENVIRONMENT_PREFIX}KAFKA__", secrets=SECRET_FIELDS["kafka"]
+        )
         self._ssl_context = _ssl_context(settings)
 
     @property
@@ -60,7 +66,7 @@ class Connection:
         )
 
     def options(self) -> dict[str, Any]:
-        """Arguments that every aiokafka client takes."""
+        """Arguments that every aiokafka client takes; the password is read anew from its file."""
         options: dict[str, Any] = {
             "bootstrap_servers": self.servers,
             "client_id": "streamer",
@@ -68,13 +74,25 @@ class Connection:
             "security_protocol": self._settings.security_protocol,
             "ssl_context": self._ssl_context,
         }
-        if self._settings.sasl_password is not None:
+        if (password := self._password()) is not None:
             options |= {
                 "sasl_mechanism": self._settings.sasl_mechanism,
                 "sasl_plain_username": self._settings.sasl_username,
-                "sasl_plain_password": self._settings.sasl_password.get_secret_value(),
+                "sasl_plain_password": password,
             }
         return options
+
+    def renew_password(self, client: AIOKafkaConsumer) -> None:
+        """Let a client that lives long log in with the password as it is now in its file.
+
+        Connections that are open stay as they are: Kafka asks for a password once a connection.
+        """
+        # There is no public way: the client takes a password once, for all of its connections.
+        client._client._sasl_plain_password = self._password()  # noqa: SLF001
+
+    def _password(self) -> str | None:
+        password = self._secrets.current().sasl_password
+        return None if password is None else password.get_secret_value()
 
     @contextlib.asynccontextmanager
     async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:

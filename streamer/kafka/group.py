@@ -136,10 +136,12 @@ class Membership:
         """Ask for messages, again and again: only that keeps the place in the group.
 
         It also fetches what the client could not do for the group (a permission that is missing):
-        until somebody has taken note of it, the client does not try again.
+        until somebody has taken note of it, the client does not try again. And it lives as long as
+        the worker, so that a password that was rotated has to reach it.
         """
         coordinator: Any = self._consumer._coordinator  # noqa: SLF001 - there is no public way
         while True:
+            self._connection.renew_password(self._consumer)
             try:
                 await self._consumer.getmany(timeout_ms=round(ASKED_EVERY_S * 1000))
             except KafkaError as error:

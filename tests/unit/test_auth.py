@@ -193,8 +193,49 @@ async def test_refused_personal_token_is_replaced_if_there_is_a_new_one() -> Non
     first = await flatfile.auth.token()
     with pytest.raises(CredentialsRefusedError):
         await flatfile.auth.renewed(first)
+    old = await flatfile.auth.token()
     flatfile.credentials = PersonalToken(SecretStr("pat_2"))
-    assert value(await flatfile.auth.renewed(await flatfile.auth.token())) == "pat_2"
+    assert value(await flatfile.auth.renewed(old)) == "pat_2"
+
+
+async def test_other_credentials_are_used_at_once() -> None:
+    """A secret that was rotated is exchanged before the next request, not only after a 401."""
+    flatfile = Flatfile()
+    await flatfile.auth.token()
+    flatfile.credentials = KeyPair("client", SecretStr("rotated"))
+    assert value(await flatfile.auth.token()) == "token-2"
+    flatfile.credentials = PersonalToken(SecretStr("pat_1"))
+    assert value(await flatfile.auth.token()) == "pat_1"
+
+
+async def test_wrong_secret_costs_nothing_while_the_token_of_the_right_one_is_good() -> None:
+    """The token is used to its end; what was refused is tried again then, others at once."""
+    flatfile = Flatfile()
+    await flatfile.auth.token()
+    flatfile.credentials = KeyPair("client", SecretStr("wrong"))
+    flatfile.error = refusal(what="the key pair")
+    assert [value(await flatfile.auth.token()) for _ in range(3)] == ["token-1"] * 3
+    assert len(flatfile.pairs) == 2
+    flatfile.credentials = KeyPair("client", SecretStr("right"))
+    flatfile.error = None
+    assert value(await flatfile.auth.token()) == "token-3"
+
+
+async def test_refused_credentials_are_not_sent_again_and_again() -> None:
+    """However many ask, what was refused is sent once in half a minute, and others at once."""
+    flatfile = Flatfile()
+    flatfile.error = refusal(what="the key pair")
+    for _ in range(5):
+        with pytest.raises(CredentialsRefusedError):
+            await flatfile.auth.token()
+    assert len(flatfile.pairs) == 1
+    flatfile.now += RENEWAL_PAUSE_S
+    with pytest.raises(CredentialsRefusedError):
+        await flatfile.auth.token()
+    assert len(flatfile.pairs) == 2
+    flatfile.credentials = KeyPair("client", SecretStr("right"))
+    flatfile.error = None
+    assert value(await flatfile.auth.token()) == "token-3"
 
 
 @pytest.mark.parametrize(
