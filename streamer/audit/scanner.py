@@ -150,9 +150,7 @@ class Scanner:
                 if group > 1:
                     self._begin_member(search, stack, token, work)
                 if looks_inside and group != _COLON and frame.role is not _SOUGHT:
-                    content = token[group]
-                    if content and self._rules.suspect(content):
-                        search.look_inside(token.span(group), search.path_of(stack), work)
+                    self._search_string(search, stack, token, work)
                 continue
             start = token.start()
             char = text[start]
@@ -167,9 +165,20 @@ class Scanner:
                 elif len(stack) > 1:
                     self._end_object(search, stack.pop())
                     frame = stack[-1]
-        while stack:  # What was never closed.
+        self._close(search, stack)
+
+    def _search_string(
+        self, search: _Search, stack: list[_Frame], token: re.Match[bytes], work: list[_Search]
+    ) -> None:
+        group = token.lastindex or 0
+        if self._rules.suspect(token[group]):
+            search.look_inside(token.span(group), search.path_of(stack), work)
+
+    def _close(self, search: _Search, stack: list[_Frame]) -> None:
+        """End what was never closed."""
+        while stack:
             if stack[-1].value_at >= 0:
-                self._end_member(search, stack, len(text))
+                self._end_member(search, stack, len(search.text))
             self._end_object(search, stack.pop())
 
     def _begin_member(
