@@ -15,7 +15,7 @@ from streamer.commands.stopping import stop_on_signals
 from streamer.sandbox.faults import Faults
 from streamer.sandbox.options import SandboxOptions
 from streamer.sandbox.reading import Reading
-from streamer.sandbox.server import Sandbox
+from streamer.sandbox.server import LOOPBACK, Sandbox
 
 _READING: Final = Group("What the API's documentation leaves open")
 _FAULTS: Final = Group("Shares of requests that go wrong, and how")
@@ -25,6 +25,7 @@ _FAULTS_DEFAULT: Final = Faults()
 
 async def sandbox(  # noqa: PLR0913 - one parameter per option of the command line
     *,
+    host: str = LOOPBACK,
     port: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))] = 8088,
     seed: int = 1,
     environments: int = 3,
@@ -47,13 +48,14 @@ async def sandbox(  # noqa: PLR0913 - one parameter per option of the command li
     reading: Annotated[Reading, Parameter(name="*", group=_READING)] = _READING_DEFAULT,
     faults: Annotated[Faults, Parameter(name="*", group=_FAULTS)] = _FAULTS_DEFAULT,
 ) -> int:
-    """Run a Flatfile account on 127.0.0.1 until Ctrl-C, for a first try and for tests.
+    """Run a Flatfile account on this machine until Ctrl-C, for a first try and for tests.
 
     Its company, people and events are invented, and the same for the same seed. The key pair is
     sandbox / sandbox. Everything can be changed while it runs, through POST /_sandbox/settings.
 
     Args:
-        port: Port on 127.0.0.1; 0 takes a free one.
+        host: Address to listen on; whoever reaches it can do with the account what they like.
+        port: Port there; 0 takes a free one.
         seed: Which company and which events.
         environments: How many environments the account has.
         events: Events that happened before the start, over all environments together.
@@ -77,6 +79,7 @@ async def sandbox(  # noqa: PLR0913 - one parameter per option of the command li
     """
     return await serve(
         SandboxOptions(
+            host=host,
             port=port,
             seed=seed,
             environments=environments,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FIXED: Final = frozenset(
     {
-        "port", "seed", "environments", "events", "days", "until", "equal_shares", "event_bytes",
+        "host", "port", "seed", "environments", "events", "days", "until", "equal_shares", "event_bytes",
         "users", "guests", "spaces", "agents", "pre_encode", "clock_offset_s",
     }
 )  # fmt: skip
@@ -36,7 +36,8 @@ class SandboxOptions:
     """Everything that can be chosen about a sandbox.
 
     Attributes:
-        port: Where it listens on 127.0.0.1; 0 takes a free one.
+        host: The address that it listens on.
+        port: Where it listens there; 0 takes a free one.
         seed: Two sandboxes with equal options, `until` included, show the same bytes.
         environments: How many there are at first.
         events: The backlog over all environments together.
@@ -66,6 +67,7 @@ class SandboxOptions:
         faults: Which requests go wrong.
     """
 
+    host: str = "127.0.0.1"
     port: int = 0
     seed: int = 1
     environments: int = 3

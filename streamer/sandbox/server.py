@@ -1,6 +1,6 @@
 """The sandbox on its socket.
 
-Listens on 127.0.0.1 only. In a test it may run in the test's own loop; the demo and most tests run
+Listens on 127.0.0.1 unless told otherwise (between containers). In a test it may run in the test's own loop; the demo and most tests run
 it as a process of its own (`streamer sandbox`), so that it takes no time from the reader's loop.
 """
 
@@ -27,7 +27,8 @@ from streamer.sandbox.world import World
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-HOST: Final = "127.0.0.1"
+LOOPBACK: Final = "127.0.0.1"
+EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - to be known, not to be bound to
 
 SEND_BUFFER_BYTES: Final = 128 << 10
 """What the kernel may hold of a response that its reader has not taken: a ledger that is to know
@@ -53,12 +54,12 @@ class Sandbox:
     @property
     def url(self) -> str:
         """The API's URL, up to and with `/v1`."""
-        return f"http://{HOST}:{self._port}/v1"
+        return f"http://{self._host}:{self._port}/v1"
 
     @property
     def control_url(self) -> str:
         """Where the control endpoints are."""
-        return f"http://{HOST}:{self._port}/_sandbox"
+        return f"http://{self._host}:{self._port}/_sandbox"
 
     @property
     def world(self) -> World:
@@ -73,6 +74,11 @@ class Sandbox:
             for environment in self._world.account.environments.values()
         }
 
+    @property
+    def _host(self) -> str:
+        """Where this machine reaches it."""
+        return LOOPBACK if self._options.host == EVERYWHERE else self._options.host
+
     async def start(self) -> None:
         """Listen.
 
@@ -81,7 +87,7 @@ class Sandbox:
         """
         if self._options.pre_encode:
             await asyncio.to_thread(self._world.encode_backlog)
-        listener = _listen(self._options.port)
+        listener = _listen(self._options.host, self._options.port)
         self._port = listener.getsockname()[1]
         app = web.Application(middlewares=[_gate], client_max_size=256 << 20)
         app[api.WORLD] = self._world
@@ -160,17 +166,17 @@ async def _admit(request: web.Request) -> None:
         raise AnswerError(401, "unauthorized", "the token is missing, unknown or expired")
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     listener.setblocking(False)  # noqa: FBT003 - the socket's own signature
     try:
-        listener.bind((HOST, port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
         raise PortInUseError(
-            where=f"{HOST}:{port}",
+            where=f"{host}:{port}",
             what=error.strerror or "cannot be listened on",
             next_step="Choose another --port, or 0 for a free one.",
         ) from error

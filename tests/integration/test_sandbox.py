@@ -274,6 +274,21 @@ async def test_taken_port_is_said_so() -> None:
         assert caught.value.exit_code == 2
 
 
+async def test_address_to_listen_on_can_be_chosen() -> None:
+    """It listens where it is told to, and on no other address, and its URL says where that is."""
+    sandbox = Sandbox(SandboxOptions(events=0, host="127.0.0.2"))
+    await sandbox.start()
+    try:
+        assert sandbox.url.startswith("http://127.0.0.2:")
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"{sandbox.control_url}/settings") as answer:
+                assert answer.status == 200
+            with pytest.raises(aiohttp.ClientConnectionError):
+                await session.get(sandbox.url.replace("127.0.0.2", "127.0.0.1"))
+    finally:
+        await sandbox.stop()
+
+
 async def test_process_shows_the_same_account_and_ends_cleanly() -> None:
     """As a process it shows the account of its seed, and a signal ends it with 0."""
     options: dict[str, Any] = {"events": 50, "seed": 5, "until": "2026-01-05T09:30:00Z"}

@@ -75,8 +75,8 @@ async def _rotated(kind: str, servers: str, prefix: str, file: Path) -> None:
             missed = await sandbox.emit_everywhere()
             await _until_not_ready(daemon)
             _take_away(file)
+            await daemon.until_logged("secrets.file_unreadable")
             assert (await daemon.get("/healthz"))[0] == 200
-            await sandbox.emit_everywhere()
             _write(file, third)
             await follower.until_published(missed, within_s=40)
             await daemon.until_shards(4)
