@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 FIXED: Final = frozenset(
     {
-        "host", "port", "seed", "environments", "events", "days", "until", "equal_shares", "event_bytes",
-        "users", "guests", "spaces", "agents", "pre_encode", "clock_offset_s",
+        "host", "port", "seed", "environments", "events", "days", "until", "equal_shares",
+        "event_bytes", "users", "guests", "spaces", "agents", "pre_encode", "clock_offset_s",
     }
 )  # fmt: skip
 """What the account was built from: it cannot change while the sandbox runs."""

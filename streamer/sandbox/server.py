@@ -1,7 +1,8 @@
 """The sandbox on its socket.
 
-Listens on 127.0.0.1 unless told otherwise (between containers). In a test it may run in the test's own loop; the demo and most tests run
-it as a process of its own (`streamer sandbox`), so that it takes no time from the reader's loop.
+Listens on 127.0.0.1 unless told otherwise (between containers). In a test it may run in the test's
+own loop; the demo and most tests run it as a process of its own (`streamer sandbox`), so that it
+takes no time from the reader's loop.
 """
 
 from __future__ import annotations
