@@ -35,6 +35,7 @@ from streamer.errors import (
 from streamer.flatfile.auth import credentials_from
 from streamer.flatfile.client import FlatfileClient
 from streamer.flatfile.listing import PageRequest
+from streamer.flatfile.lists import Lists
 from streamer.flatfile.server_profile import ServerProfile
 from streamer.kafka import topics
 from streamer.kafka.client import Connection, was_reported
@@ -150,11 +151,12 @@ class Daemon:
                 on_request=self._incidents.request,
             )
             await stack.enter_async_context(client)
-            environments = Environments(client.environments, included=settings.capture.environments)
+            lists = Lists(client)
+            environments = Environments(lists.environments, included=settings.capture.environments)
             await self._patiently(environments.refresh)
             checked = await self._topics(connection)
             directory = Directory(
-                client, wait_s=settings.enrichment.wait, on_lookup=self._incidents.lookup
+                lists, client, wait_s=settings.enrichment.wait, on_lookup=self._incidents.lookup
             )
             await stack.enter_async_context(directory)
             scout = Scout(

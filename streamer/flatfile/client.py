@@ -10,7 +10,7 @@ import asyncio
 from datetime import UTC
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-from streamer.errors import FlatfileAnswerError, FlatfileNotFoundError
+from streamer.errors import FlatfileAnswerError
 from streamer.flatfile.auth import (
     AuthAnswer,
     Authenticator,
@@ -21,9 +21,18 @@ from streamer.flatfile.auth import (
     read_answer,
 )
 from streamer.flatfile.budget import Priority, RateBudget
+from streamer.flatfile.calls import call_for_one, checked_id, list_call
 from streamer.flatfile.envelope import data_of
 from streamer.flatfile.models import Agent, Environment, Guest, Space, User
-from streamer.flatfile.objects import Pagination, is_id, read_element, read_list, read_pagination
+from streamer.flatfile.objects import (
+    Element,
+    ListKey,
+    ListPage,
+    Pagination,
+    read_element,
+    read_page,
+    read_pagination,
+)
 from streamer.flatfile.pages import parse_clean_page, parse_hostile_page
 from streamer.flatfile.proxies import proxy_for
 from streamer.flatfile.rows import read_row
@@ -31,7 +40,7 @@ from streamer.flatfile.transport import Answer, Call, OnRequest, Patience, Reade
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
 
@@ -39,9 +48,6 @@ if TYPE_CHECKING:
     from streamer.flatfile.listing import PageRequest
     from streamer.flatfile.models import Row
     from streamer.flatfile.pages import Page
-
-LIST_PAGE_SIZE: Final = 100
-"""Asked for in lists; a server may give fewer at once."""
 
 MOST_LIST_PAGES: Final = 10_000
 """A list that goes on after this is not a list."""
@@ -140,7 +146,7 @@ class FlatfileClient:
             "includeAcknowledged": "true",
         }
         if environment_id is not None:
-            query["environmentId"] = _checked(where, environment_id)
+            query["environmentId"] = checked_id(where, environment_id)
         if request.since is not None:
             query["since"] = _instant(request.since)
         call = Call("list_events", where, "/events", query, priority)
@@ -148,45 +154,51 @@ class FlatfileClient:
 
     async def environments(self, priority: Priority = Priority.LIVE) -> list[Environment]:
         """Return all environments of the account."""
-        call = Call("list_environments", "GET /environments", "/environments", {}, priority)
-        return await self._walk(call, Environment)
+        found: list[Element] = []
+        await self.read_list(ListKey("environment"), found.extend, priority=priority)
+        views = (read_element(element.raw, Environment) for element in found)
+        return [view for view in views if view is not None]
 
-    async def users(self, priority: Priority = Priority.INVENTORY) -> list[User]:
-        """Return all users of the account."""
-        return await self._walk(Call("list_users", "GET /users", "/users", {}, priority), User)
-
-    async def guests(self, space_id: str, priority: Priority = Priority.INVENTORY) -> list[Guest]:
-        """Return all guests of a space; this list has no pages."""
-        where = "GET /guests"
-        query = {"spaceId": _checked(where, space_id)}
-        call = Call("list_guests", where, "/guests", query, priority)
-        guests, _ = await self._transport.get(call, self._auth, _list_reader(Guest))
-        return guests
-
-    async def agents(
-        self, environment_id: str, priority: Priority = Priority.INVENTORY
-    ) -> list[Agent]:
-        """Return all agents of an environment."""
-        where = "GET /agents"
-        query = {"environmentId": _checked(where, environment_id)}
-        call = Call("list_agents", where, "/agents", query, priority)
-        return await self._walk(call, Agent, data_is_optional=True)
-
-    async def spaces(
+    async def read_list(
         self,
-        environment_id: str | None = None,
+        which: ListKey,
+        take: Callable[[Sequence[Element]], object],
         *,
         archived: bool | None = None,
         priority: Priority = Priority.INVENTORY,
-    ) -> list[Space]:
-        """Return all spaces, of one environment or of all."""
-        where = "GET /spaces"
-        query: dict[str, str] = {}
-        if environment_id is not None:
-            query["environmentId"] = _checked(where, environment_id)
-        if archived is not None:
-            query["archived"] = "true" if archived else "false"
-        return await self._walk(Call("list_spaces", where, "/spaces", query, priority), Space)
+    ) -> bool:
+        """Read a list to its end.
+
+        A short page is not the last one, since a server may give fewer than asked for. The last one
+        is the one that the answer says is the last, or the one before an empty one or before one
+        that brings nothing new (of a server that ignores the page's number).
+
+        Args:
+            which: The list.
+            take: Is handed the objects of each page as it comes, none of them twice.
+            archived: Of spaces: the archived ones alone, or none of them; None: as the API has it.
+            priority: What the requests are for.
+
+        Returns:
+            Whether that was all of it: what was not handed over is not there.
+        """
+        call = list_call(which, archived=archived, priority=priority)
+        read = _list_reader(data_is_optional=which.kind == "agent")
+        found: set[str] = set()
+        ignored, is_sound = 0, True
+        for number in range(1, MOST_LIST_PAGES + 1):
+            page, pagination = await self._transport.get(call(number), self._auth, read)
+            fresh = {one.id: one for one in page.elements if one.id not in found}
+            take([*fresh.values()])
+            found |= fresh.keys()
+            ignored += page.ignored
+            is_sound = is_sound and page.is_sound
+            is_last = not fresh or pagination.ends_with(page=number, items=len(found))
+            if is_last or which.kind == "guest":
+                return is_sound and pagination.has_all(len(found) + ignored)
+        raise FlatfileAnswerError(
+            where=call(1).where, what=f"more than {MOST_LIST_PAGES:,} pages", next_step=_AGAIN
+        )
 
     async def user(self, user_id: str) -> User:
         """Return one user."""
@@ -199,7 +211,7 @@ class FlatfileClient:
     async def agent(self, agent_id: str, environment_id: str) -> Agent:
         """Return one agent of an environment."""
         where = "GET /agents/{id}"
-        query = {"environmentId": _checked(where, environment_id)}
+        query = {"environmentId": checked_id(where, environment_id)}
         return await self._one("get_agent", where, agent_id, Agent, query)
 
     async def space(self, space_id: str) -> Space:
@@ -208,7 +220,7 @@ class FlatfileClient:
 
     async def event(self, event_id: str) -> Row:
         """Return one event, as a page would have it."""
-        call = _call_for_one("get_event", "GET /events/{id}", event_id, {})
+        call = call_for_one("get_event", "GET /events/{id}", event_id, {})
         return await self._transport.get(call, self._auth, _read_event)
 
     async def _one(
@@ -227,29 +239,8 @@ class FlatfileClient:
                 )
             return found
 
-        call = _call_for_one(operation, where, object_id, query or {})
+        call = call_for_one(operation, where, object_id, query or {})
         return await self._transport.get(call, self._auth, read)
-
-    async def _walk(self, call: Call, kind: type[T], *, data_is_optional: bool = False) -> list[T]:
-        """Return what is on all pages of a list.
-
-        A short page is not the last one, since a server may give fewer than asked for. The last one
-        is the one that the answer says is the last, or the one before an empty one or before one
-        that brings nothing new (of a server that ignores the page's number).
-        """
-        read = _list_reader(kind, data_is_optional=data_is_optional)
-        found: dict[str, T] = {}
-        for number in range(1, MOST_LIST_PAGES + 1):
-            query = {**call.query, "pageSize": str(LIST_PAGE_SIZE), "pageNumber": str(number)}
-            page = Call(call.operation, call.where, call.path, query, call.priority)
-            items, pagination = await self._transport.get(page, self._auth, read)
-            fresh = {item.id: item for item in items if item.id not in found}
-            found |= fresh
-            if not fresh or pagination.ends_with(page=number, items=len(found)):
-                return list(found.values())
-        raise FlatfileAnswerError(
-            where=call.where, what=f"more than {MOST_LIST_PAGES:,} pages", next_step=_AGAIN
-        )
 
     async def _exchange(self, pair: KeyPair) -> AuthAnswer:
         async def read(answer: Answer) -> AuthAnswer:
@@ -258,24 +249,6 @@ class FlatfileClient:
         body = auth_request(pair)
         call = Call("authenticate", "POST /auth", "/auth", {}, Priority.LIVE, json=body)
         return await self._transport.authenticate(call, read)
-
-
-def _checked(where: str, identifier: str) -> str:
-    """Return an id that may go into a URL.
-
-    Raises:
-        FlatfileNotFoundError: It is none, so nothing can have it; it is not quoted.
-    """
-    if not is_id(identifier):
-        raise FlatfileNotFoundError(
-            where=where, what="not an id, so it was not asked for", next_step="Nothing to do."
-        )
-    return identifier
-
-
-def _call_for_one(operation: str, where: str, identifier: str, query: Mapping[str, str]) -> Call:
-    path = where.removeprefix("GET ").replace("{id}", _checked(where, identifier))
-    return Call(operation, where, path, query, Priority.LIVE)
 
 
 def _instant(moment: datetime) -> str:
@@ -294,14 +267,12 @@ async def _read_event(answer: Answer) -> Row:
     return await asyncio.to_thread(read_row, data_of(answer.body) or answer.body)
 
 
-def _list_reader(
-    kind: type[T], *, data_is_optional: bool = False
-) -> Reader[tuple[list[T], Pagination]]:
+def _list_reader(*, data_is_optional: bool) -> Reader[tuple[ListPage, Pagination]]:
     """Return a reader of lists. Without `data` all objects would seem to have vanished."""
 
-    async def read(answer: Answer) -> tuple[list[T], Pagination]:
+    async def read(answer: Answer) -> tuple[ListPage, Pagination]:
         if data_is_optional and data_of(answer.body) in {b"", b"null"}:
-            return [], Pagination()
-        return read_list(answer.body, kind), read_pagination(answer.body)
+            return ListPage([], 0, is_sound=True), Pagination()
+        return read_page(answer.body), read_pagination(answer.body)
 
     return read

@@ -12,8 +12,11 @@ import pytest
 from pydantic import SecretStr
 
 from streamer.config import FlatfileSettings
-from streamer.enrichment.directory import LIFETIME_S, Directory, Wanted
+from streamer.enrichment.cache import LIFETIME_S
+from streamer.enrichment.directory import Directory
+from streamer.enrichment.wanted import Wanted
 from streamer.flatfile.client import FlatfileClient
+from streamer.flatfile.lists import Lists
 from streamer.flatfile.transport import Patience
 from tests.support.sandbox_process import SandboxProcess
 
@@ -36,6 +39,7 @@ class Names:
         self.lookups: Counter[tuple[str, str]] = Counter()
         self._ahead_s = 0.0
         self.directory = Directory(
+            Lists(client),
             client,
             wait_s=wait_s,
             on_lookup=lambda kind, outcome: self.lookups.update([(kind, outcome)]),

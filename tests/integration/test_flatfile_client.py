@@ -22,7 +22,8 @@ from streamer.errors import (
 from streamer.flatfile.auth import KeyPair, PersonalToken
 from streamer.flatfile.client import FlatfileClient
 from streamer.flatfile.listing import PageRequest
-from streamer.flatfile.models import BrokenEvent, Event
+from streamer.flatfile.models import BrokenEvent, Event, User
+from streamer.flatfile.objects import Element, ListKey, read_element
 from streamer.flatfile.transport import Patience
 from tests.support.scripted_server import Act, Asked, ScriptedServer, answer, late
 
@@ -97,6 +98,15 @@ class Lists(Account):
         return answer(body)
 
 
+async def _listed(
+    client: FlatfileClient, which: ListKey, *, archived: bool | None = None
+) -> tuple[list[Element], bool]:
+    """What a list shows, and whether that was all of it."""
+    found: list[Element] = []
+    is_complete = await client.read_list(which, found.extend, archived=archived)
+    return found, is_complete
+
+
 async def test_events_are_asked_for_as_documented() -> None:
     """A page of events is asked for with its bounds, its size and the acknowledged ones."""
     async with Account(answer({"data": [EVENT]})) as server, server.client() as client:
@@ -155,9 +165,10 @@ async def test_requests_share_a_connection() -> None:
 async def test_list_is_walked_to_its_end_whatever_the_cap(cap: int, pagination: str) -> None:
     """All objects of a list are found, however few the server gives at once."""
     async with Lists(cap=cap, pagination=pagination) as server, server.client() as client:
-        users = await client.users()
+        users, is_complete = await _listed(client, ListKey("user"))
+    assert is_complete
     assert [user.id for user in users] == [f"us_usr_{n}" for n in range(250)]
-    assert (users[7].name, users[7].email) == ("7", "7@x")
+    assert read_element(users[7].raw, User) == User(id="us_usr_7", name="7", email="7@x")
     if pagination == "true":
         assert len(server.asked) - 1 == -(-250 // min(cap, 100))  # No request for an empty page.
 
@@ -166,7 +177,7 @@ async def test_list_of_a_server_that_ignores_the_page_number_ends() -> None:
     """A server that gives the same page for ever is asked twice."""
     same = answer({"data": [{"id": "us_sp_1"}, {"id": "us_sp_2"}]})
     async with Account(same) as server, server.client() as client:
-        spaces = await client.spaces(archived=True)
+        spaces, _ = await _listed(client, ListKey("space"), archived=True)
     assert [space.id for space in spaces] == ["us_sp_1", "us_sp_2"]
     assert len(server.asked) == 3
     assert server.asked[-1].query["archived"] == "true"
@@ -189,10 +200,38 @@ async def test_broken_object_does_not_lose_the_others() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("elements", "is_complete"),
+    [
+        (b'{"id":"us_usr_1","name":"x\\ud800"}', True),
+        (b'{"id":"us_usr_1"},{"id":"../../x"}', True),
+        (b'{"id":"us_usr_1"},{"name":"no id"}', False),
+        (b'{"id":"us_usr_1"},7', False),
+        (b'{"id":"us_usr_1","deep":' + b"[" * 100_000 + b"]" * 100_000 + b"}", False),
+    ],
+)
+async def test_list_with_something_that_cannot_be_told_apart_is_not_all_of_it(
+    elements: bytes, *, is_complete: bool
+) -> None:
+    """What has no readable id may be anyone; what has an id that is none is nobody."""
+    async with Account(answer(b'{"data":[%b]}' % elements)) as server, server.client() as client:
+        found, said = await _listed(client, ListKey("user"))
+    assert {one.id for one in found} <= {"us_usr_1"}
+    assert said is is_complete
+
+
+async def test_list_that_shows_fewer_than_it_says_is_not_all_of_it() -> None:
+    """A page that moved while it was read, or a server that ignores the number."""
+    page = {"data": [{"id": "us_usr_1"}], "pagination": {"pageCount": 2, "totalCount": 2}}
+    async with Account(answer(page)) as server, server.client() as client:
+        found, is_complete = await _listed(client, ListKey("user"))
+    assert ([one.id for one in found], is_complete) == (["us_usr_1"], False)
+
+
 async def test_agents_may_come_without_data_but_environments_may_not() -> None:
     """Where `data` is optional its absence is an empty list; elsewhere it is no answer."""
     async with Account(answer({})) as server, server.client() as client:
-        assert await client.agents("us_env_1") == []
+        assert await _listed(client, ListKey("agent", "us_env_1")) == ([], True)
         with pytest.raises(Exception, match="data") as caught:
             await client.environments()
     assert caught.value.retriable is True  # type: ignore[attr-defined]
@@ -202,8 +241,8 @@ async def test_guests_are_one_page() -> None:
     """The guests of a space are asked for once, without a page number."""
     guests = answer({"data": [{"id": "us_g_1", "name": "G", "environmentId": "us_env_1"}]})
     async with Account(guests) as server, server.client() as client:
-        (guest,) = await client.guests("us_sp_1")
-    assert (guest.name, guest.environment_id) == ("G", "us_env_1")
+        ((guest,), _) = await _listed(client, ListKey("guest", "us_sp_1"))
+    assert guest.id == "us_g_1"
     assert server.asked[-1].query == {"spaceId": "us_sp_1"}
     assert len(server.asked) == 2
 
@@ -244,8 +283,8 @@ async def test_crafted_id_is_never_sent(identifier: str) -> None:
             client.user(identifier),
             client.event(identifier),
             client.agent("us_ag_1", identifier),
-            client.guests(identifier),
-            client.spaces(identifier),
+            _listed(client, ListKey("guest", identifier)),
+            _listed(client, ListKey("space", identifier)),
             client.events_page(FIRST_PAGE, identifier),
         ):
             with pytest.raises(FlatfileNotFoundError):

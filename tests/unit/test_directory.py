@@ -7,20 +7,19 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
-from streamer.enrichment import directory as module
-from streamer.enrichment.directory import (
-    AT_ONCE,
-    FAILED_S,
-    GONE_S,
-    LIFETIME_S,
-    REFRESH_S,
-    Directory,
-    Wanted,
-)
+from streamer.enrichment import cache as module
+from streamer.enrichment.answering import FAILED_S
+from streamer.enrichment.cache import LIFETIME_S, REFRESH_S
+from streamer.enrichment.directory import AT_ONCE, GONE_S, Directory
+from streamer.enrichment.wanted import Wanted
 from streamer.errors import FlatfileNotFoundError, FlatfileUnavailableError
+from streamer.flatfile.budget import Priority
+from streamer.flatfile.lists import USERS, Lists
 from streamer.flatfile.models import Agent, Guest, Space, User
+from streamer.flatfile.objects import Element, ListKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,6 +40,7 @@ class Account:
         self.guests_by_space: dict[str, dict[str, str]] = {}
         self.asked: Counter[str] = Counter()
         self.is_dead = False
+        self.dead: set[str] = set()
         self.answers = asyncio.Event()
         self.answers.set()
         self.at_once = 0
@@ -59,29 +59,27 @@ class Account:
             await asyncio.sleep(0)
         finally:
             self.at_once -= 1
-        if self.is_dead:
+        if self.is_dead or what in self.dead:
             raise FlatfileUnavailableError(what=what, where="GET", next_step="wait")
 
-    async def users(self) -> Sequence[User]:
-        """List the users."""
-        await self._ask("users")
-        return [User(id=id_, name=name) for id_, name in self.users_by_id.items()]
-
-    async def guests(self, space_id: str) -> Sequence[Guest]:
-        """List the guests of a space."""
-        await self._ask("guests")
-        return [Guest(id=i, name=n) for i, n in self.guests_by_space.get(space_id, {}).items()]
-
-    async def agents(self, environment_id: str) -> Sequence[Agent]:
-        """List no agent."""
-        await self._ask("agents" + environment_id[:0])
-        return []
-
-    async def spaces(self, environment_id: str, *, archived: bool | None = None) -> Sequence[Space]:
-        """List no space."""
-        await self._ask("spaces" + environment_id[:0])
+    async def read_list(
+        self,
+        which: ListKey,
+        take: Callable[[Sequence[Element]], object],
+        *,
+        archived: bool | None = None,
+        priority: Priority = Priority.INVENTORY,
+    ) -> bool:
+        """List the users, the guests of a space, or nobody."""
         assert archived in {None, True}
-        return []
+        assert priority is Priority.INVENTORY
+        await self._ask(f"{which.kind}s")
+        crowds = {"user": self.users_by_id, "guest": self.guests_by_space.get(which.within or "")}
+        crowd = crowds.get(which.kind) or {}
+        views = {"user": User, "guest": Guest}
+        kind = views.get(which.kind, User)
+        take([Element(i, msgspec.json.encode(kind(id=i, name=n))) for i, n in crowd.items()])
+        return True
 
     async def user(self, user_id: str) -> User:
         """Find one user."""
@@ -108,7 +106,9 @@ class Account:
 
     def directory(self, wait_s: float = PLENTY_S) -> Directory:
         """Return one that has seen nothing."""
-        return Directory(self, wait_s=wait_s, on_lookup=lambda *_: None, clock=self.clock)
+        return Directory(
+            Lists(self), self, wait_s=wait_s, on_lookup=lambda *_: None, clock=self.clock
+        )
 
 
 @pytest.fixture
@@ -258,7 +258,7 @@ async def test_who_was_evicted_is_looked_up_again_and_not_taken_for_gone(
         for n in range(150):
             names = await directory.names([_user(n)], age_s=86_400)
             assert names[f"us_usr_{n}"].name == f"User {n}"
-        assert len(directory._entries) == 100
+        assert len(directory._cache) == 100
     assert account.asked["users"] == 1
 
 
@@ -271,4 +271,29 @@ async def test_a_hundred_thousand_users_are_held_within_a_bound_and_cost_one_lis
         for n in range(0, 100_000, 5_000):
             names = await directory.names([_user(n + i) for i in range(50)])
             assert all(one.name for one in names.values())
+    assert account.asked == {"users": 1}
+
+
+async def test_while_guests_cannot_be_had_users_are_waited_for(account: Account) -> None:
+    """What is known of the API is known of each kind by itself."""
+    account.users_by_id = {"us_usr_1": "Ada"}
+    account.dead = {"guests", "guest"}
+    async with account.directory() as directory:
+        guest = Wanted("guest", "us_g_1", "us_sp_1")
+        assert (await directory.names([guest]))["us_g_1"].resolution == "unresolved"
+        names = await directory.names([guest, _user(1)])
+    assert (names["us_usr_1"].name, names["us_g_1"].resolution) == ("Ada", "unresolved")
+
+
+async def test_a_list_that_somebody_else_has_read_is_not_read_again(account: Account) -> None:
+    """Its names are held, as if they had been asked for."""
+    account.users_by_id = {f"us_usr_{n}": f"User {n}" for n in range(100)}
+    lists = Lists(account)
+    directory = Directory(
+        lists, account, wait_s=PLENTY_S, on_lookup=lambda *_: None, clock=account.clock
+    )
+    async with directory:
+        await lists.read(USERS)
+        names = await directory.names([_user(n) for n in range(100)])
+    assert {one.name for one in names.values()} == {f"User {n}" for n in range(100)}
     assert account.asked == {"users": 1}
