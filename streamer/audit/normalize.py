@@ -131,6 +131,12 @@ def without_personal_data(draft: Draft, names: Names, privacy: Privacy) -> Draft
     event = msgspec.structs.replace(draft.event, **changed)
     if draft.time is None:
         event = msgspec.structs.replace(event, created_at=privacy.plain(event.created_at) or "")
+    if "context" in changed:
+        # The headers repeat these: what may not stand in the record may not stand there either.
+        context = members.context(event.context)
+        draft = msgspec.structs.replace(
+            draft, job_id=context.job_id, cause_id=context.preceding_event_id
+        )
     return msgspec.structs.replace(
         draft,
         event=event,

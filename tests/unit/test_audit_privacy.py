@@ -25,6 +25,8 @@ PLACES: dict[str, dict[str, Any]] = {
     "attributes": {"attributes": {"x": MAIL}},
     "origin": {"origin": {"slug": MAIL}},
     "context": {"context": {"slugs": {"sheet": MAIL}, "sheetId": "us_sh_1"}},
+    "job's id": {"context": {"jobId": MAIL}},
+    "preceding event's id": {"context": {"precedingEventId": f"after {MAIL}"}},
     "target name": {"payload": {"name": MAIL}},
     "namespaces": {"namespaces": [MAIL]},
     "event target": {"target": MAIL},
