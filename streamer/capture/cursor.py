@@ -159,7 +159,7 @@ class Cursor:
                         self._unconfirmed.append(capture)
                         yield capture
         finally:
-            self._sieve.forget_all_but(capture.readings for capture in self._unconfirmed)
+            self._sieve.forget_all_but(capture.traces for capture in self._unconfirmed)
 
     def confirm(self, capture: Capture, first_offset: int | None) -> None:
         """Move the confirmed position: the oldest unconfirmed capture is published.
@@ -171,12 +171,13 @@ class Cursor:
         if not self._unconfirmed or self._unconfirmed[0] is not capture:
             message = "captures are confirmed in the order in which they were read"
             raise ValueError(message)
-        if capture.readings:
+        times = capture.traces.times
+        if times:
             if first_offset is None:
                 message = "a capture with readings has a first offset"
                 raise ValueError(message)
-            self._sieve.settle(capture.readings, capture.server_at)
-            self._tail.add(first_offset, capture.readings[-1].created_at)
+            self._sieve.settle(capture.traces, capture.server_at)
+            self._tail.add(first_offset, times[-1])
         self._unconfirmed.popleft()
         self.position = capture.position
         self._seen.forget_before(self.position.seen_from)
@@ -192,11 +193,9 @@ class Cursor:
 
     def tail_after(self, capture: Capture, first_offset: int | None, end_offset: int) -> int:
         """Return what `tail` will be once `capture` is confirmed: for its checkpoint."""
-        seen_from = capture.position.seen_from
-        if first_offset is not None and capture.readings:
-            newest = capture.readings[-1].created_at
-            if seen_from is None or newest >= seen_from:
-                end_offset = first_offset
+        seen_from, times = capture.position.seen_from, capture.traces.times
+        if first_offset is not None and times and (seen_from is None or times[-1] >= seen_from):
+            end_offset = first_offset
         return self._tail.offset(seen_from, end_offset)
 
     def _scope(self, kind: Look, *, deep: bool = True) -> Scope:
@@ -258,7 +257,7 @@ class Cursor:
                 swept = max(swept, begun_at)
             at = Position(watermark, polled, swept, at.seen_from)
             at = with_seen_from(at, self._windows)
-        return Capture(batch.found, at, begun_at, batch.more)
+        return Capture(batch.found, self._sieve.traces(batch.found), at, begun_at, batch.more)
 
 
 def _not_after(moment: datetime | None, bound: datetime | None) -> datetime | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -57,18 +57,49 @@ class Position:
     seen_from: datetime | None = None
 
 
+class Change(NamedTuple):
+    """What is remembered of a reading that tells what happened to the event itself.
+
+    Attributes:
+        states: Digests of what it tells.
+    """
+
+    digest: int
+    states: list[int]
+    created_at: datetime
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What is remembered of readings once they are published: of their rows, digests alone.
+
+    Attributes:
+        digests: One for each reading.
+        times: Their `created_at`.
+        changes: Of the few readings that tell what happened to the event itself.
+    """
+
+    digests: list[int]
+    times: list[datetime]
+    changes: list[Change]
+
+
 @dataclass(frozen=True, slots=True)
 class Capture:
     """What is to be published next.
 
     Attributes:
         readings: Oldest first; excluded topics are left out. May be empty: the position moves.
+            Whoever has made use of them may empty the list: the rest is done with their traces.
+        traces: What is remembered of them.
         position: Holds once all of `readings` are published.
         server_at: `Date` of the first answer of the look.
         more: The look goes on, or ended where there was more to read.
     """
 
     readings: list[Reading]
+    traces: Traces
     position: Position
     server_at: datetime | None
     more: bool

@@ -11,7 +11,7 @@ from itertools import compress, repeat
 from operator import attrgetter, not_
 from typing import TYPE_CHECKING
 
-from streamer.capture.position import Reading
+from streamer.capture.position import Change, Reading, Traces
 from streamer.flatfile.models import Event, Row
 
 if TYPE_CHECKING:
@@ -154,51 +154,48 @@ class PendingSieve:
             else:
                 self._seen.keep_apart(digest, moment)
 
-    def settle(self, readings: Sequence[Reading], now: datetime | None) -> None:
-        """Take what was published out of the pending and into what has been seen."""
+    def traces(self, readings: Sequence[Reading]) -> Traces:
+        """Return what `settle` and `forget_all_but` need of readings."""
         rows = list(map(_ROW, readings))
         digests = self._seen.digests(rows)
-        times = list(map(_CREATED_AT, readings))
-        self._teach(self._seen, readings, digests, times, now)
-        if self.also is not None:
-            self._teach(self.also, readings, digests, times, now)
-        self._pending.difference_update(digests)
-        self._guessed.difference_update(digests)
+        changes = []
+        if _with_lifecycle(rows):
+            changes = [
+                Change(digest, states, reading.created_at, reading.revision)
+                for reading, digest in zip(readings, digests, strict=True)
+                if (states := self._seen.states(reading.row))
+            ]
+        return Traces(digests, list(map(_CREATED_AT, readings)), changes)
 
-    def _teach(
-        self,
-        seen: Seen,
-        readings: Sequence[Reading],
-        digests: Sequence[int],
-        times: Sequence[datetime],
-        now: datetime | None,
-    ) -> None:
-        seen.add(digests, times, now)
-        if _with_lifecycle(list(map(_ROW, readings))):
-            for reading, digest in zip(readings, digests, strict=True):
-                row = reading.row
-                if type(row) is not Event or not (row.deleted_at or row.acknowledged_at):
-                    continue
-                states = seen.states(reading.row)
-                seen.add(states, [reading.created_at] * len(states), now)
-                self._pending.difference_update(states)
-                seen.revise(digest, reading.revision, reading.created_at)
+    def settle(self, traces: Traces, now: datetime | None) -> None:
+        """Take what was published out of the pending and into what has been seen."""
+        self._teach(self._seen, traces, now)
+        if self.also is not None:
+            self._teach(self.also, traces, now)
+        self._pending.difference_update(traces.digests)
+        self._guessed.difference_update(traces.digests)
+
+    def _teach(self, seen: Seen, traces: Traces, now: datetime | None) -> None:
+        seen.add(traces.digests, traces.times, now)
+        for change in traces.changes:
+            seen.add(change.states, [change.created_at] * len(change.states), now)
+            self._pending.difference_update(change.states)
+            seen.revise(change.digest, change.revision, change.created_at)
         if self._guessed:
-            for digest, moment in zip(digests, times, strict=True):
+            for digest, moment in zip(traces.digests, traces.times, strict=True):
                 if digest in self._guessed:
                     seen.set_apart(digest, moment)
 
-    def forget_all_but(self, captured: Iterable[Sequence[Reading]]) -> None:
+    def forget_all_but(self, captured: Iterable[Traces]) -> None:
         """Forget what was read and never captured; `captured` still waits for its commit."""
         pending: set[int] = set()
         revisions: dict[int, int] = {}
-        for readings in captured:
-            digests = self._seen.digests(list(map(_ROW, readings)))
-            pending.update(digests)
-            for reading, digest in zip(readings, digests, strict=True):
-                pending.update(self._seen.states(reading.row))
-                if reading.revision > 1:
-                    revisions[digest] = reading.revision
+        for traces in captured:
+            pending.update(traces.digests)
+            for change in traces.changes:
+                pending.update(change.states)
+                if change.revision > 1:
+                    revisions[change.digest] = change.revision
         self._pending = pending
         self._revisions = revisions
         self._guessed &= pending
