@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from streamer.commands import explain as explanation
 from streamer.commands.options import ConfigFile  # noqa: TC001 (the command line reads it)
 from streamer.commands.quiet import silence_logs
 from streamer.commands.topics import judge
@@ -38,20 +39,25 @@ NAMED_AT_MOST: Final = 8
 """How many environments are named."""
 
 
-async def check(*, config: ConfigFile = None) -> int:
+async def check(*, config: ConfigFile = None, explain: bool = False) -> int:
     """Look whether everything is as `run` needs it, and say what to do where it is not.
 
     Nothing is published. Exit code 0 if all is well, 5 if something is not, 2 if it is a setting.
 
     Args:
         config: TOML file with settings.
+        explain: Say also how this server lists events, as far as that can be seen, and what `run`
+            will therefore do. Sends 10 to 80 further requests, at the pace that Flatfile allows.
     """
     silence_logs()
     verdicts = Verdicts("credentials", "environments", "permissions")
     settings = _settings(config, verdicts)
     if settings is not None:
-        await _flatfile(settings, verdicts)
+        patience = explanation.PATIENCE if explain else PATIENCE
+        environments = await _flatfile(settings, patience, verdicts)
         await _kafka(settings, verdicts)
+        if explain and environments:
+            await explanation.explain(settings, environments, verdicts)
     if any(isinstance(error, SettingsError) for error in verdicts.failures):
         return SettingsError.exit_code
     return CheckFailedError.exit_code if verdicts.failures else 0
@@ -68,25 +74,30 @@ def _settings(config: Path | None, verdicts: Verdicts) -> Settings | None:
     return settings
 
 
-async def _flatfile(settings: Settings, verdicts: Verdicts) -> None:
+async def _flatfile(
+    settings: Settings, patience: Patience, verdicts: Verdicts
+) -> list[Environment]:
+    """Look at the account, and return the environments that `run` will read."""
     try:
-        async with FlatfileClient(settings.flatfile, patience=PATIENCE) as client:
+        async with FlatfileClient(settings.flatfile, patience=patience) as client:
             await client.authenticate()
             # A personal access token is tried by using it.
             found = await client.environments()
     except FlatfileForbiddenError as error:
         verdicts.ok("credentials", f"accepted by {settings.flatfile.api_url}")
         verdicts.failed("environments", error)
-        return
+        return []
     except (FlatfileError, SettingsError) as error:
         verdicts.failed("credentials", error)
         verdicts.skipped("environments", "not looked at: see credentials")
-        return
+        return []
     verdicts.ok("credentials", f"accepted by {settings.flatfile.api_url}")
-    _environments(found, settings, verdicts)
+    return _environments(found, settings, verdicts)
 
 
-def _environments(found: list[Environment], settings: Settings, verdicts: Verdicts) -> None:
+def _environments(
+    found: list[Environment], settings: Settings, verdicts: Verdicts
+) -> list[Environment]:
     wanted = settings.capture.environments
     missing = [each for each in wanted if each not in {one.id for one in found}]
     chosen = [one for one in found if not wanted or one.id in wanted]
@@ -100,11 +111,12 @@ def _environments(found: list[Environment], settings: Settings, verdicts: Verdic
                 "account that has them.",
             ),
         )
-        return
+        return chosen
     production = sum(one.is_prod for one in chosen)
     names = ", ".join(one.name or one.id for one in chosen[:NAMED_AT_MOST])
     more = ", …" if len(chosen) > NAMED_AT_MOST else ""
     verdicts.ok("environments", f"{len(chosen)}, {production} of them production: {names}{more}")
+    return chosen
 
 
 async def _kafka(settings: Settings, verdicts: Verdicts) -> None:
