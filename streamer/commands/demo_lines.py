@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
@@ -13,8 +13,6 @@ from streamer.commands.demo_show import View
 from streamer.commands.terminal import clipped, counted
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from streamer.commands.demo_show import Show
 
 EVERY_S: Final = 1.0
@@ -35,18 +33,7 @@ class LineView(View):
         self._reported_at_s = float("-inf")
 
     @override
-    def __enter__(self) -> Self:
-        self.draw()
-        return self
-
-    @override
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
+    def end(self) -> None:
         self._report()
 
     @override

@@ -6,7 +6,7 @@ Whatever comes from the API is drawn as `Text`, which knows no markup, and was m
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -21,8 +21,6 @@ from streamer.commands.demo_show import View
 from streamer.commands.terminal import clipped
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from rich.console import RenderableType
 
     from streamer.commands.demo_show import Addresses, Show
@@ -48,19 +46,11 @@ class ScreenView(View):
         )
 
     @override
-    def __enter__(self) -> Self:
+    def begin(self) -> None:
         self._live.start()
-        self.draw()
-        return self
 
     @override
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
+    def end(self) -> None:
         self._spinner.update(text="")
         self._live.update(self._picture(running=False), refresh=True)
         self._live.stop()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from streamer.broker.progress import Progress, Stage
 from streamer.commands.demo_feed import Feed
 from streamer.telemetry.board import Board
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from streamer.daemon import Daemon
 
 
@@ -67,20 +66,24 @@ class Show:
         return broker.stage.value
 
 
-class View(Protocol):
-    """Shows a demo, from its beginning to its end."""
+class View(ABC):
+    """Shows a demo, from its beginning to its end. Use it as a context manager."""
 
     def __enter__(self) -> Self:
-        """Begin."""
+        self.begin()
+        self.draw()
+        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
-        """End; what was shown last stays."""
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
+    def begin(self) -> None:  # noqa: B027 - not every view has something to begin
+        """Take what showing needs."""
+
+    @abstractmethod
     def draw(self) -> None:
         """Show how it is now; called several times a second."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Give it back; what was shown last stays."""
