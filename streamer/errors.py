@@ -9,6 +9,7 @@
     │   ├── FlatfileForbiddenError         403 for one resource
     │   ├── FlatfileNotFoundError          404 for one resource
     │   ├── FlatfileAnswerError            an answer that no retry will mend
+    │   │   └── AnswerTooLargeError        it is larger than we read; fewer rows may do
     │   └── FlatfileUnavailableError       (retriable) no answer, or one that says: later
     ├── KafkaNotReadyError             4   broker, topics or permissions are not as needed
     │   ├── KafkaUnreachableError      4   (retriable) no broker answered in time
@@ -85,6 +86,10 @@ class FlatfileNotFoundError(FlatfileError):
 
 class FlatfileAnswerError(FlatfileError):
     """An answer that cannot be used and that a retry would not mend."""
+
+
+class AnswerTooLargeError(FlatfileAnswerError):
+    """An answer that is larger than `MAX_BODY_BYTES`: ask for less at once."""
 
 
 class FlatfileUnavailableError(FlatfileError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import aiohttp
 
 from streamer.errors import (
+    AnswerTooLargeError,
     FlatfileAnswerError,
     FlatfileForbiddenError,
     FlatfileNotFoundError,
@@ -122,7 +123,7 @@ def network_error(where: str, error: Exception) -> Exception:
 
 def too_large_error(where: str, limit_bytes: int) -> FinalError:
     """Return what a body beyond the limit means."""
-    too_large = FlatfileAnswerError(
+    too_large = AnswerTooLargeError(
         where=where,
         what=f"an answer of more than {limit_bytes:,} bytes",
         next_step="Ask for less at once, or raise STREAMER_FLATFILE__MAX_BODY_BYTES.",

@@ -21,21 +21,37 @@ _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
 class BodyTooLargeError(Exception):
-    """The body is larger than the limit, by its header or by what came."""
+    """The body is larger than the limit, by its header or by what came.
+
+    Attributes:
+        beginning: What was read of it, as much of that as was wanted.
+    """
+
+    def __init__(self, beginning: bytes = b"") -> None:
+        super().__init__()
+        self.beginning = beginning
 
 
 class BodyUnreadableError(Exception):
     """The body is compressed in a way that was not asked for, is corrupt, or is cut off."""
 
 
-async def read_body(response: ClientResponse, *, limit_bytes: int) -> bytes:
+async def read_body(
+    response: ClientResponse, *, limit_bytes: int, beginning_bytes: int = 0
+) -> bytes:
     """Read a body whose decompressed length is at most `limit_bytes`.
+
+    Args:
+        response: Its headers have come.
+        limit_bytes: The most that is read.
+        beginning_bytes: How much is wanted of a body that is larger.
 
     Raises:
         BodyTooLargeError: It is longer; the rest was not read.
         BodyUnreadableError: It cannot be decompressed, or ends too soon.
     """
-    if (response.content_length or 0) > limit_bytes:
+    is_refused = (response.content_length or 0) > limit_bytes
+    if is_refused and not beginning_bytes:
         raise BodyTooLargeError
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip", "x-gzip", ""}:
@@ -47,12 +63,21 @@ async def read_body(response: ClientResponse, *, limit_bytes: int) -> bytes:
     async for chunk in response.content.iter_any():
         for piece in gunzip.feed(chunk) if gunzip else (chunk,):
             size_bytes += len(piece)
-            if size_bytes > limit_bytes:
-                raise BodyTooLargeError
             pieces.append(piece)
+            if size_bytes > limit_bytes or (is_refused and size_bytes >= beginning_bytes):
+                raise BodyTooLargeError(_beginning(pieces, beginning_bytes))
     if gunzip and not gunzip.complete:
         raise BodyUnreadableError
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _beginning(pieces: list[bytes], wanted_bytes: int) -> bytes:
+    beginning = bytearray()
+    for piece in pieces:
+        if len(beginning) >= wanted_bytes:
+            break
+        beginning += piece[: wanted_bytes - len(beginning)]
+    return bytes(beginning)
 
 
 class _Gunzip:

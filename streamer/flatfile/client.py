@@ -33,7 +33,7 @@ from streamer.flatfile.objects import (
     read_page,
     read_pagination,
 )
-from streamer.flatfile.pages import parse_clean_page, parse_hostile_page
+from streamer.flatfile.pages import parse_beginning, parse_clean_page, parse_hostile_page
 from streamer.flatfile.proxies import proxy_for
 from streamer.flatfile.rows import read_row
 from streamer.flatfile.transport import Answer, Call, OnRequest, Patience, Reader, Transport
@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 
 MOST_LIST_PAGES: Final = 10_000
 """A list that goes on after this is not a list."""
+
+BEGINNING_BYTES: Final = 1024 * 1024
+"""What is kept of a single event that is larger than any answer may be."""
 
 _AGAIN: Final = "It is asked for again; if it stays so, look at what answers there."
 
@@ -134,6 +137,9 @@ class FlatfileClient:
     ) -> Page:
         """Return one page of `GET /events`, acknowledged events included.
 
+        A single event that is larger than `MAX_BODY_BYTES` comes as a BrokenEvent: its beginning.
+        A page of several raises AnswerTooLargeError: ask for fewer.
+
         Args:
             request: Which one.
             environment_id: Whose events; None: those of all environments at once.
@@ -149,7 +155,11 @@ class FlatfileClient:
             query["environmentId"] = checked_id(where, environment_id)
         if request.since is not None:
             query["since"] = _instant(request.since)
-        call = Call("list_events", where, "/events", query, priority)
+        # What cannot be asked for in smaller pieces is known by its beginning.
+        beginning_bytes = BEGINNING_BYTES if request.size == 1 else 0
+        call = Call(
+            "list_events", where, "/events", query, priority, beginning_bytes=beginning_bytes
+        )
         return await self._transport.get(call, self._auth, _read_page)
 
     async def environments(self, priority: Priority = Priority.LIVE) -> list[Environment]:
@@ -257,6 +267,8 @@ def _instant(moment: datetime) -> str:
 
 
 async def _read_page(answer: Answer) -> Page:
+    if not answer.is_whole:
+        return await asyncio.to_thread(parse_beginning, answer.body, answer.server_at)
     page = parse_clean_page(answer.body, answer.server_at)
     if page is None:  # May take seconds if it is made for that: not in the event loop.
         page = await asyncio.to_thread(parse_hostile_page, answer.body, answer.server_at)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import msgspec
 
-from streamer.errors import FlatfileAnswerError
+from streamer.errors import AnswerTooLargeError, FlatfileAnswerError
 from streamer.flatfile import splitter
 from streamer.flatfile.grammar import is_json
 
@@ -99,6 +99,36 @@ def data_of(body: bytes) -> bytes:
     except (splitter.TruncatedTextError, splitter.MisshapenTextError):
         _refuse("the body is cut off, or not an object")
     return b"".join(body[begin:end] for key, begin, end in members if key == b'"data"')
+
+
+def beginning_of_only_element(beginning: bytes) -> bytes:
+    """Return the beginning of an element in `data` that does not end within what was read.
+
+    Raises:
+        AnswerTooLargeError: There is none, or another one before it.
+    """
+    try:
+        at = splitter.skip_space(beginning, 0)
+        while True:
+            name, at = splitter.key(beginning, at + 1)
+            if name == b'"data"' and beginning[at : at + 1] == b"[":
+                at = splitter.skip_space(beginning, at + 1)
+                break
+            at = splitter.item_end(beginning, at)
+    except (splitter.TruncatedTextError, splitter.MisshapenTextError):
+        at = len(beginning)
+    if beginning[at : at + 1] == b"{":
+        try:
+            splitter.item_end(beginning, at)
+        except splitter.TruncatedTextError:
+            return beginning[at:]
+        except splitter.MisshapenTextError:
+            pass
+    raise AnswerTooLargeError(
+        where="an answer of Flatfile",
+        what="more than we read, although one event was asked for",
+        next_step="Raise STREAMER_FLATFILE__MAX_BODY_BYTES, or look at what answers there.",
+    )
 
 
 def _cut(body: bytes) -> list[tuple[int, int]]:

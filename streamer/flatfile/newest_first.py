@@ -8,6 +8,7 @@ take its size in memory, and start over after every crash.
 from __future__ import annotations
 
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from streamer.flatfile.listing import Batch, Scope, T
@@ -73,7 +74,7 @@ async def _from_the_far_end(
     frontier: datetime | None = None
     step, drift, before = held, 0, 0
     while True:
-        page = await reader.read(since, *place(max(0, begin), reader.limit))
+        page = await reader.read_placed(since, partial(place, max(0, begin)))
         if page.offset and not (page.times and (frontier is None or page.times[0] > frontier)):
             begin, step = begin - step, step * 2
             continue

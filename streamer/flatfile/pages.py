@@ -18,9 +18,14 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from streamer.flatfile.envelope import LARGE_BODY_BYTES, elements_of, is_utf8
+from streamer.flatfile.envelope import (
+    LARGE_BODY_BYTES,
+    beginning_of_only_element,
+    elements_of,
+    is_utf8,
+)
 from streamer.flatfile.models import ABSENT, Event, Row
-from streamer.flatfile.rows import read_row
+from streamer.flatfile.rows import read_beginning, read_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,6 +97,16 @@ def parse_hostile_page(body: bytes, server_at: datetime | None) -> Page:
     """
     rows = [read_row(element) for element in elements_of(body)]
     return Page(rows, _times([row.created_at for row in rows]), server_at, len(body))
+
+
+def parse_beginning(body: bytes, server_at: datetime | None) -> Page:
+    """Read the beginning of a page that is too large although one row was asked for.
+
+    Raises:
+        AnswerTooLargeError: It is not the beginning of a single row.
+    """
+    row = read_beginning(beginning_of_only_element(body))
+    return Page([row], _times([row.created_at]), server_at, len(body))
 
 
 def _times(stamps: Sequence[str | None]) -> list[datetime | None]:

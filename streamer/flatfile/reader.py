@@ -12,6 +12,7 @@ from itertools import islice
 from operator import attrgetter, ge, le
 from typing import TYPE_CHECKING, Final, Generic
 
+from streamer.errors import AnswerTooLargeError
 from streamer.flatfile.listing import Batch, FetchPage, PageRequest, Sieve, T
 from streamer.flatfile.server_profile import (
     DOCUMENTED_PAGE_SIZE,
@@ -22,9 +23,13 @@ from streamer.flatfile.server_profile import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from streamer.flatfile.pages import Page
+
+CALM_PAGES: Final = 16
+"""So many pages of a look must arrive after one that was too large, until more is asked for again.
+With fewer, a huge event would be asked for for ever: a row at a time, it takes eight to pass it."""
 
 CONVINCING_PAGES: Final = 8
 """Pages of one look, all in order, by which an order comes to be trusted."""
@@ -86,11 +91,14 @@ class Reader(Generic[T]):
         self._held: list[T] = []
         self._begun = False
         self._pages = 0
+        self._bearable: int | None = None
+        self._calm = 0
+        self._last_at: datetime | None = None
 
     @property
     def limit(self) -> int:
         """Most rows that may be asked for, so that a short page is the last one."""
-        return self._profile.full
+        return self._bearable_of(self._profile.full)
 
     @property
     def order(self) -> Order:
@@ -110,7 +118,31 @@ class Reader(Generic[T]):
 
     async def first(self, since: datetime | None) -> Sighting[T]:
         """Read the first page, as long as can be had."""
-        return await self.read(since, 1, self._profile.page_size)
+
+        def placed(_: int) -> tuple[int, int]:
+            return 1, self._bearable_of(self._profile.page_size)
+
+        return await self.read_placed(since, placed)
+
+    async def read_placed(
+        self, since: datetime | None, placed: Callable[[int], tuple[int, int]]
+    ) -> Sighting[T]:
+        """Read a page, or a smaller one if the answer is too large, down to a single row.
+
+        Args:
+            since: Lower bound of the listing.
+            placed: Number and size of the page, made of the most rows that may be asked for.
+        """
+        while True:
+            number, size = placed(self.limit)
+            try:
+                return await self.read(since, number, size)
+            except AnswerTooLargeError:
+                if size == 1:
+                    raise
+                self._bearable = max(1, min(size, self._profile.full) // 2)
+                self._calm = 0
+                self._profile.shrink()
 
     async def read(self, since: datetime | None, number: int, size: int) -> Sighting[T]:
         """Read a page.
@@ -133,7 +165,9 @@ class Reader(Generic[T]):
             self.begun_at = page.server_at
         rows = len(page.rows)
         self._profile.observe(rows, page.size_bytes)
-        times = _filled(page.times, page.server_at)
+        self._bear_more()
+        times = _filled(page.times, self._last_at or page.server_at)
+        self._last_at = times[-1] if times else self._last_at
         found = self._sieve.sift(page, times)
         self._hold(found, page.size_bytes * len(found) // (rows or 1))
         self._check_order(times)
@@ -167,6 +201,14 @@ class Reader(Generic[T]):
         self._held += found
         self.held_bytes += size_bytes
 
+    def _bearable_of(self, rows: int) -> int:
+        return rows if self._bearable is None else min(rows, self._bearable)
+
+    def _bear_more(self) -> None:
+        self._calm += 1
+        if self._bearable is not None and self._calm > CALM_PAGES:
+            self._bearable *= 2
+
     def _check_order(self, times: Sequence[datetime]) -> None:
         profile = self._profile
         if profile.order is Order.UNKNOWN:
@@ -182,12 +224,15 @@ class Reader(Generic[T]):
             raise OrderDoubtedError
 
 
-def _filled(times: list[datetime | None], server_at: datetime | None) -> list[datetime]:
-    """Give each row without a date-time that of the row before it, or else of the next one."""
+def _filled(times: list[datetime | None], near: datetime | None) -> list[datetime]:
+    """Give each row without a date-time that of the row before it, or else of the next one.
+
+    Where the page has none at all, `near` stands for it: one of the page before, if there is one.
+    """
     if None not in times:
         return times  # type: ignore[return-value]
     known = (moment for moment in times if moment is not None)
-    last = next(known, server_at or datetime.min.replace(tzinfo=UTC))
+    last = next(known, near or datetime.min.replace(tzinfo=UTC))
     filled = []
     for moment in times:
         last = moment or last

@@ -10,6 +10,7 @@ No text in a row ever holds a lone surrogate: no encoder could write it back.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -29,9 +30,10 @@ BrokenReason: TypeAlias = Literal[
     "no_created_at",
     "wrong_type",
     "lone_surrogate",
+    "cut_off",
 ]
 """Why an element has no typed view. `wrong_type` and `lone_surrogate` are about its id, topic or
-`createdAt`; anywhere else they do no harm."""
+`createdAt`; anywhere else they do no harm. `cut_off`: only its beginning was read."""
 
 _REQUIRED: Final[dict[str, tuple[str, BrokenReason]]] = {
     "id": ("id", "no_id"),
@@ -76,6 +78,20 @@ def read_row(element: bytes) -> Row:
         if event.id and event.extra is ABSENT:
             return event  # An empty id is none, and `extra` is ours to fill, not the server's.
     return _read_closely(element)
+
+
+def read_beginning(beginning: bytes) -> BrokenEvent:
+    """Read the beginning of an element that is too large to be read whole.
+
+    What is kept ends before a string that is cut: half a credential would not be recognised. Where
+    there is no id, a digest of all that was read tells the element from others that begin alike.
+    """
+    kept = splitter.up_to_open_string(beginning)
+    row = _broken(kept, "cut_off")
+    if row.id:
+        return row
+    digest = hashlib.sha256(beginning).hexdigest().encode()
+    return _broken(b'%b"sha256:%b' % (kept, digest), "cut_off")
 
 
 def _read_closely(element: bytes) -> Row:

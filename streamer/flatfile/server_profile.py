@@ -116,4 +116,4 @@ class ServerProfile:
 
     def shrink(self) -> None:
         """Ask for less: the last answer could not be used, maybe because it was too large."""
-        self.page_size = max(1, self.page_size // 2)
+        self.page_size = max(1, self.full // 2)

@@ -35,6 +35,8 @@ _TO_SEPARATOR: Final = _run(rb'",\[\]{}')
 _SPACE: Final = re.compile(rb"[ \t\n\r]*+")
 _KEY: Final = re.compile(rb"[ \t\n\r]*+(" + _STRING + rb")[ \t\n\r]*+:", re.DOTALL)
 
+_CLOSED_STRINGS: Final = re.compile(rb'[^"]*+(?:' + _STRING + rb'[^"]*+)*+', re.DOTALL)
+
 _COMMA, _QUOTE = ord(","), ord('"')
 _CLOSER: Final = {ord("["): ord("]"), ord("{"): ord("}")}
 
@@ -111,6 +113,12 @@ def key(text: bytes, at: int) -> tuple[bytes, int]:
         item_end(text, at)  # Raises if it is the end of the text that is in the way.
         raise MisshapenTextError
     return found[1], skip_space(text, found.end())
+
+
+def up_to_open_string(text: bytes) -> bytes:
+    """Return all of `text` up to a string that it ends within."""
+    found = _CLOSED_STRINGS.match(text)
+    return text[: found.end()] if found else text
 
 
 def members(text: bytes) -> Iterator[tuple[bytes, int, int]]:

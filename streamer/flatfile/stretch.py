@@ -11,6 +11,7 @@ and crossed again until that brings nothing new.
 
 from __future__ import annotations
 
+from functools import partial
 from operator import ge, gt, le, lt
 from typing import TYPE_CHECKING, Final, Generic
 
@@ -132,8 +133,8 @@ class Stretch(Generic[T]):
         number, size = place(end - 1, self._reader.limit)
         if number * size > end:
             await self._advance(end - 1, self._not_after, instant)
-        else:  # Pages of one or two rows cannot overlap.
-            await self._advance(end, _always, instant)
+        else:  # Pages of one or two rows cannot overlap: an empty one is the end.
+            self._take(await self._reader.read_placed(self.since, partial(place, end)))
 
     async def _advance(
         self, begin: int, admits: Callable[[datetime, datetime], bool], bound: datetime
@@ -144,12 +145,14 @@ class Stretch(Generic[T]):
         """
         back = 0
         while True:
-            limit = self._reader.limit
-            number, size = place(max(0, begin - back), limit)
-            sighting = await self._reader.read(self.since, number, size)
-            if number == 1 or (sighting.times and admits(sighting.times[0], bound)):
+            placed = partial(place, max(0, begin - back))
+            sighting = await self._reader.read_placed(self.since, placed)
+            if sighting.offset == 0 or (sighting.times and admits(sighting.times[0], bound)):
                 break
-            back = max(2 * back, limit // 2, 1)
+            back = max(2 * back, self._reader.limit // 2, 1)
+        self._take(sighting)
+
+    def _take(self, sighting: Sighting[T]) -> None:
         self.pages += 1
         self.last = sighting
         if sighting.times:
@@ -187,7 +190,3 @@ class Stretch(Generic[T]):
 
 def _has_new(page: Sighting[T], instant: datetime) -> bool:
     return any(item.created_at == instant for item in page.found)
-
-
-def _always(_first: datetime, _bound: datetime) -> bool:
-    return True

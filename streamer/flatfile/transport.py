@@ -17,7 +17,7 @@ import aiohttp
 import stamina
 import structlog
 
-from streamer.errors import FlatfileAnswerError, FlatfileUnavailableError
+from streamer.errors import AnswerTooLargeError, FlatfileAnswerError, FlatfileUnavailableError
 from streamer.flatfile.attempts import (
     FailedAttemptError,
     FinalError,
@@ -86,14 +86,20 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A body with status 2xx, and the answer's `Date`."""
+    """A body with status 2xx, and the answer's `Date`.
+
+    Attributes:
+        is_whole: Otherwise it is the beginning of a body that is too large, as the call wanted it.
+    """
 
     body: bytes
     server_at: datetime | None
+    is_whole: bool = True
 
 
 Reader = Callable[[Answer], Awaitable[T]]
-"""Makes something of an answer; FlatfileAnswerError means that it is worth asking again."""
+"""Makes something of an answer; FlatfileAnswerError means that it is worth asking again, unless it
+is AnswerTooLargeError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,7 @@ class Call:
         where: The same for people, such as `GET /users/{id}`: without ids.
         path: Below the API's URL.
         json: The body of a POST; a GET has none.
+        beginning_bytes: How much is wanted of an answer that is too large; 0: it is an error.
     """
 
     operation: str
@@ -113,6 +120,7 @@ class Call:
     query: Mapping[str, str]
     priority: Priority
     json: Mapping[str, str] | None = field(default=None, repr=False)
+    beginning_bytes: int = 0
 
 
 class Transport:
@@ -237,18 +245,22 @@ class Transport:
             answer = await self._exchange(call, headers)
             try:
                 result = await read(answer)
+            except AnswerTooLargeError as error:
+                raise FinalError(outcome="too_large", error=error) from None
             except FlatfileAnswerError as error:
                 raise FailedAttemptError(outcome="unreadable", what=error.what) from None
             outcome = "ok"
             return result
         except FinalError as final:
             outcome = final.outcome
+            if outcome == "too_large":  # Mends itself where fewer rows are asked for.
+                self._log_failure(call, outcome, number)
             raise final.error from None
         except FailedAttemptError as error:
             outcome = error.outcome
             if outcome == "throttled":
                 self._budget.throttled(turn, error.wait_s)
-            self._log_failure(call, error, number)
+            self._log_failure(call, outcome, number, retry_after_s=error.wait_s)
             raise
         finally:
             self._on_request(call.operation, outcome, time.monotonic() - begun_at)
@@ -274,28 +286,41 @@ class Transport:
                         response.headers,
                         signs_in=call.json is not None,
                     )
-                async with asyncio.timeout(self._patience.body_s):
-                    body = await read_body(response, limit_bytes=self._max_body_bytes)
-        except BodyTooLargeError:
-            raise too_large_error(call.where, self._max_body_bytes) from None
+                return await self._receive(call, response)
         except (BodyUnreadableError, TimeoutError, aiohttp.ClientError, OSError) as error:
             raise network_error(call.where, error) from None
+
+    async def _receive(self, call: Call, response: aiohttp.ClientResponse) -> Answer:
+        server_at = server_time(response.headers)
+        try:
+            async with asyncio.timeout(self._patience.body_s):
+                body = await read_body(
+                    response,
+                    limit_bytes=self._max_body_bytes,
+                    beginning_bytes=call.beginning_bytes,
+                )
+        except BodyTooLargeError as error:
+            if not error.beginning:
+                raise too_large_error(call.where, self._max_body_bytes) from None
+            return Answer(error.beginning, server_at, is_whole=False)
         if "html" in response.headers.get("Content-Type", "").lower():
             raise FailedAttemptError(outcome="unreadable", what="a web page instead of data")
-        return Answer(body, server_time(response.headers))
+        return Answer(body, server_at)
 
-    def _log_failure(self, call: Call, error: FailedAttemptError, number: int) -> None:
-        now, kind = time.monotonic(), (call.operation, error.outcome)
+    def _log_failure(
+        self, call: Call, outcome: Outcome, number: int, *, retry_after_s: float | None = None
+    ) -> None:
+        now, kind = time.monotonic(), (call.operation, outcome)
         if now - self._logged_at.get(kind, float("-inf")) < LOGGED_AFTER_S:
             return
         self._logged_at[kind] = now
         log.warning(
             "flatfile.request_failed",
             operation=call.operation,
-            reason=error.outcome,
+            reason=outcome,
             attempt=number,
             attempts=self._patience.attempts,
-            retry_after_s=error.wait_s,
+            retry_after_s=retry_after_s,
         )
 
 

@@ -11,8 +11,8 @@ look goes on as if there were none.
 
 Limits. A listing that looks sorted for eight pages and is not (grouped by space, say, or in order
 of arrival with rows that had come late) can hide rows from a first read, whose `since` follows;
-sweeps keep theirs. Without an order that is the same for every page, rows that vanish while we read
-can hide others.
+sweeps keep theirs. Without an order that is the same for every page, or where answers are so large
+that pages have one or two rows, rows that vanish while we read can hide others.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from bisect import bisect_left
 from collections import deque
 from contextlib import aclosing
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from streamer.flatfile.listing import Batch, FetchPage, Scope, Sieve, T, whole_second_before
@@ -95,10 +96,10 @@ async def _near_the_end(
     """
     if scope.proved is None or reader.order is not Order.OLDEST_FIRST or not reader.trusts_order:
         return None
-    limit = reader.limit
-    if scope.listed <= limit:
+    if scope.listed <= reader.limit:
         return None
-    page = await reader.read(since, *place(scope.listed - limit // 2, limit))
+    placed = partial(place, scope.listed - reader.limit // 2)
+    page = await reader.read_placed(since, placed)
     return page if page.times and page.times[0] <= scope.proved else None
 
 
@@ -204,15 +205,16 @@ async def _next_met(
 ) -> Sighting[T]:
     """Read the page behind `end`, or one further back if rows have vanished."""
     back = 0
-    while True:
-        limit = reader.limit
+
+    def placed(limit: int) -> tuple[int, int]:
         number, size = place(max(0, end - 1 - back), limit)
-        can_overlap = number * size > end or back
-        if not can_overlap:
-            number, size = place(end, limit)
-        page = await reader.read(since, number, size)
-        if number == 1 or not can_overlap:
+        # Pages of one or two rows cannot overlap.
+        return (number, size) if number * size > end or back else place(end, limit)
+
+    while True:
+        page = await reader.read_placed(since, placed)
+        if page.offset in {0, end}:
             return page
         if page.times and reader.identities(page)[0] in met:
             return page
-        back = max(2 * back, limit // 2, 1)
+        back = max(2 * back, reader.limit // 2, 1)

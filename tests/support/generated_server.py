@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Literal
 
-from streamer.errors import FlatfileUnavailableError
+from streamer.errors import AnswerTooLargeError, FlatfileUnavailableError
 from streamer.flatfile.models import Event
 from streamer.flatfile.pages import Page
 
@@ -49,6 +49,7 @@ class Fact:
     gone_s: float = float("inf")
     deleted_s: float = float("inf")
     topic: str = "workbook:updated"
+    size_bytes: int = 300
     created_at: datetime = field(init=False)
     key: bytes = field(init=False)
     plain: Event = field(init=False)
@@ -86,7 +87,9 @@ class GeneratedServer:
         facts: All that was ever created.
         now_s: Simulated seconds.
         requests: How many have been answered.
+        refused: How many of them with too much.
         answered_s: When the rows of the last answer were chosen.
+        most_bytes: Larger answers are refused, but for one of a single row.
         shown: The ids on the answers of the present look, and whether they were deleted then.
     """
 
@@ -96,9 +99,11 @@ class GeneratedServer:
         self.facts: list[Fact] = []
         self.now_s = 0.0
         self.requests = 0
+        self.refused = 0
         self.latency_s = 0.2
         self.fault_share = 0.0
         self.group_size = 100
+        self.most_bytes = float("inf")
         self.shown: dict[str, bool] = {}
         self.answered_s = 0.0
         self._sorted: list[Fact] = []
@@ -121,6 +126,10 @@ class GeneratedServer:
         if self.random.random() < self.fault_share:
             raise FlatfileUnavailableError(where="GET /events", what="503", next_step="Wait.")
         rows = self._rows(request)
+        size_bytes = sum(fact.size_bytes for fact in rows)
+        if len(rows) > 1 and size_bytes > self.most_bytes:
+            self.refused += 1
+            raise AnswerTooLargeError(where="GET /events", what="large", next_step="Ask for less.")
         when_s = self.now_s
         self.pass_time(self.random.random() * self.latency_s)
         events = [fact.deleted if fact.deleted_s <= when_s else fact.plain for fact in rows]
@@ -129,7 +138,7 @@ class GeneratedServer:
         self.answered_s = when_s
         times: list[datetime | None] = [fact.created_at for fact in rows]
         date = at(self.now_s).replace(microsecond=0)
-        return Page([*events], times, date, 300 * len(rows))
+        return Page([*events], times, date, size_bytes)
 
     def _rows(self, request: PageRequest) -> list[Fact]:
         now_s, listing = self.now_s, self._listing()

@@ -11,11 +11,13 @@ import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Iterable
     from types import TracebackType
 
 DATE = "Mon, 23 Nov 2026 20:46:05 GMT"
@@ -118,6 +120,20 @@ def endless(piece: bytes) -> Act:
         writer.write(b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n")
         with contextlib.suppress(ConnectionError):
             while not writer.is_closing():
+                writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+                await writer.drain()
+                await asyncio.sleep(0)  # `drain` alone lets nobody else run.
+
+    return act
+
+
+def streamed(head: bytes, pieces: Iterable[bytes]) -> Act:
+    """Send a body in pieces, without announcing its length."""
+
+    async def act(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            for piece in chain((head,), pieces, (b"",)):
                 writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
                 await writer.drain()
                 await asyncio.sleep(0)  # `drain` alone lets nobody else run.

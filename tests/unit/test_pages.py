@@ -62,7 +62,8 @@ def test_hostile_element_has_its_outcome_and_keeps_its_neighbours(path: Path) ->
 
 def test_corpus_has_an_element_for_every_reason() -> None:
     """No reason for a dead letter is without an example."""
-    assert {path.parent.name for path in ELEMENTS} == {"event", *get_args(BrokenReason)}
+    of_whole_elements = set(get_args(BrokenReason)) - {"cut_off"}
+    assert {path.parent.name for path in ELEMENTS} == {"event", *of_whole_elements}
 
 
 @pytest.mark.parametrize("path", ELEMENTS, ids=name_of)

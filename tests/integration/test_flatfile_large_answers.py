@@ -1,0 +1,121 @@
+"""The client against answers that are too large: refused, or known by their beginning."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+
+import pytest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+
+from streamer.audit.redaction import redact_event
+from streamer.config import FlatfileSettings
+from streamer.errors import AnswerTooLargeError
+from streamer.flatfile.client import FlatfileClient
+from streamer.flatfile.listing import PageRequest
+from streamer.flatfile.models import BrokenEvent
+from streamer.flatfile.transport import Patience
+from tests.support.scripted_server import Act, ScriptedServer, answer, streamed
+
+LIMIT_BYTES = 4 * 1024 * 1024
+GIGABYTE = 1 << 30
+PIECE = b"x" * (1 << 18)
+SEVERAL = PageRequest(None, 1, 1000)
+SINGLE = PageRequest(None, 3, 1)
+HEAD = (
+    b'{"data":[{"id":"us_evt_1","topic":"a:b","createdAt":"2026-11-23T20:46:04Z",'
+    b'"payload":{"accessToken":"secret","file":"'
+)
+GOOD = json.dumps({"id": "us_evt_0", "topic": "a:b", "createdAt": "2026-11-23T20:46:04Z"}).encode()
+
+
+def client_of(server: ScriptedServer, outcomes: list[str]) -> FlatfileClient:
+    """Return a client that reads 4 MiB at most, and notes how its requests end."""
+    settings = FlatfileSettings(
+        api_url=server.url, token=SecretStr("pat_1"), max_body_bytes=LIMIT_BYTES
+    )
+    return FlatfileClient(
+        settings,
+        patience=Patience(attempts=3, wait_s=0.001),
+        on_request=lambda _operation, outcome, _duration_s: outcomes.append(outcome),
+    )
+
+
+def gigabyte(head: bytes) -> Act:
+    """Send a body of more than 1 GB that begins like this."""
+    return streamed(head, [PIECE] * (GIGABYTE // len(PIECE)))
+
+
+async def test_gigabyte_is_refused_while_it_is_read() -> None:
+    """A page of 1 GB takes a bounded memory, is not asked for again, and is logged once."""
+    outcomes: list[str] = []
+    async with (
+        ScriptedServer(lambda _: gigabyte(HEAD)) as server,
+        client_of(server, outcomes) as client,
+    ):
+        tracemalloc.start()
+        try:
+            with capture_logs() as logs:
+                for _ in range(3):
+                    with pytest.raises(AnswerTooLargeError, match="4,194,304 bytes"):
+                        await client.events_page(SEVERAL)
+            _, peak_bytes = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert outcomes == ["too_large"] * 3
+    assert peak_bytes < 8 * LIMIT_BYTES
+    assert [line["reason"] for line in logs] == ["too_large"]
+
+
+@pytest.mark.parametrize("act", [gigabyte(HEAD), answer(HEAD + PIECE * 5, announced=GIGABYTE)])
+async def test_single_event_of_a_gigabyte_is_known_by_its_beginning(act: Act) -> None:
+    """An event that no smaller page can bring comes broken, with its id, without half secrets."""
+    outcomes: list[str] = []
+    async with ScriptedServer(lambda _: act) as server, client_of(server, outcomes) as client:
+        page = await client.events_page(SINGLE)
+    (row,) = page.rows
+    assert isinstance(row, BrokenEvent)
+    assert (row.id, row.topic, row.reason) == ("us_evt_1", "a:b", "cut_off")
+    assert page.times[0] is not None
+    assert row.raw.endswith(b'"file":')
+    assert b"secret" not in redact_event(row.raw).text
+    assert outcomes == ["ok"]
+
+
+async def test_huge_events_without_a_readable_id_are_told_apart() -> None:
+    """Two events that begin alike, the id behind what is huge, are two."""
+    head = b'{"data":[{"topic":"a:b","payload":{"file":"'
+    heads = iter([head + b"one", head + b"two", head + b"one"])
+    async with (
+        ScriptedServer(lambda _: gigabyte(next(heads))) as server,
+        client_of(server, []) as client,
+    ):
+        one, two, again = [(await client.events_page(SINGLE)).rows[0] for _ in range(3)]
+    assert one == again != two
+    assert isinstance(one, BrokenEvent)
+    assert len(one.raw) < 200
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b'{"data":[' + GOOD + b',{"id":"us_evt_1","payload":"',
+        b'{"pagination":"',
+        b'{"data":["',
+        b'{"data":[{"id":"us_evt_1"]',
+        b"<html>",
+        b"[[[[",
+    ],
+    ids=["several rows", "no rows", "no object", "mismatched", "a web page", "only brackets"],
+)
+async def test_what_is_not_a_single_event_stays_too_large(head: bytes) -> None:
+    """A server that sends a gigabyte of something else than one event is refused for good."""
+    outcomes: list[str] = []
+    async with (
+        ScriptedServer(lambda _: gigabyte(head)) as server,
+        client_of(server, outcomes) as client,
+    ):
+        with pytest.raises(AnswerTooLargeError):
+            await client.events_page(SINGLE)
+    assert outcomes == ["too_large"]
