@@ -45,6 +45,10 @@ COMMANDS: Final = {
         "Are settings, credentials, Kafka and topics as `run` needs them?",
         "streamer.commands.check:check",
     ),
+    "preview": Command(
+        "The next records as they would be published; nothing is written.",
+        "streamer.commands.preview:preview",
+    ),
     "tail": Command(
         "Published records as sentences; filters, and --follow.", "streamer.commands.tail:tail"
     ),

@@ -62,6 +62,11 @@ class Found:
         """Where it comes among others: by the time it was appended."""
         return self.appended_ms, self.partition, self.offset
 
+    @property
+    def place(self) -> str:
+        """Where it lies in the topic."""
+        return f"partition {self.partition}, offset {self.offset}"
+
 
 class Selection:
     """The records of a topic that a filter lets through.

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter, validators
 
-from streamer.audit.sentence import sentence
 from streamer.commands.moments import Moment  # noqa: TC001 (the command line reads it)
 from streamer.commands.options import ConfigFile  # noqa: TC001 (the command line reads it)
+from streamer.commands.printer import Printer
 from streamer.commands.quiet import silence_logs
 from streamer.commands.selection import Found, Selection
-from streamer.commands.tail_filter import Filter, happened_at, part
-from streamer.commands.terminal import clipped
+from streamer.commands.tail_filter import Filter, happened_at
 from streamer.config import load_settings
 from streamer.errors import SettingsError, TopicError
 from streamer.kafka.client import Connection
@@ -21,16 +20,11 @@ from streamer.kafka.reader import LogReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime
 
 LAST: Final = 20
 """How many records are shown where nothing says from where on."""
 
-NAME_LENGTH: Final = 30
-"""Characters of an environment's name that are shown."""
-
 _NOT_NEGATIVE: Final = Parameter(validator=validators.Number(gte=0))
-_NO_TIME: Final = "no time             "
 
 
 async def tail(  # noqa: PLR0913 - one parameter per option of the command line
@@ -116,45 +110,6 @@ async def _show(
     if follow:
         async for batch in selection.follow({p: end for p, (_, end) in spans.items()}):
             printer.write(batch)
-
-
-class Printer:
-    """Writes records to standard output.
-
-    Attributes:
-        printed: How many.
-    """
-
-    def __init__(self, *, in_json: bool) -> None:
-        self.printed = 0
-        self._in_json = in_json
-        self._name_width = 0
-
-    def write(self, batch: Iterable[Found]) -> None:
-        """Write these, and let nobody wait for them."""
-        for found in batch:
-            self.printed += 1
-            if self._in_json:
-                sys.stdout.buffer.write(found.value + b"\n")
-            else:
-                sys.stdout.write(f"{self._line(found)}\n")
-        sys.stdout.flush()
-
-    def _line(self, found: Found) -> str:
-        record = found.record
-        if record is None:
-            place = f"partition {found.partition}, offset {found.offset}"
-            return f"{_NO_TIME}  a record that cannot be shown ({place})"
-        environment = part(record, "environment")
-        name = clipped(str(environment.get("name") or environment.get("id") or "-"), NAME_LENGTH)
-        self._name_width = max(self._name_width, len(name))
-        # The environment has its own column: the sentence need not name it again.
-        said = clipped(sentence({**record, "environment": {}}))
-        return f"{_when(happened_at(record))}  {name:<{self._name_width}}  {said}"
-
-
-def _when(at: datetime | None) -> str:
-    return _NO_TIME if at is None else f"{at:%Y-%m-%d %H:%M:%S}Z"
 
 
 def _by_time(found: Iterable[Found]) -> list[Found]:

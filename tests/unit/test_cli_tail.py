@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from streamer.commands.moments import parse_moment
+from streamer.commands.printer import Printer
 from streamer.commands.selection import Found
-from streamer.commands.tail import Printer
 from streamer.commands.tail_filter import Filter
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
