@@ -9,8 +9,6 @@ Secrets are `SecretStr` from the moment they are read; no error raised here quot
 
 from __future__ import annotations
 
-from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
 from urllib.parse import urlsplit
@@ -20,6 +18,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     SecretStr,
@@ -34,6 +33,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as SourceError
 from typing_extensions import override
 
+from streamer.config_checks import LEAST_KEY_BYTES, check_key, check_servers, check_start
 from streamer.errors import SettingsError
 from streamer.sources import Environment, StringList, name_for_people, read_toml
 
@@ -41,42 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ENVIRONMENT_PREFIX: Final = "STREAMER_"
-LEAST_KEY_BYTES: Final = 16
-"""Of the key that makes pseudonyms. Names can be guessed, so the key must not be."""
-
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-def _check_start(value: str) -> str:
-    if value in {"earliest", "now"}:
-        return value
-    try:
-        parsed = datetime.fromisoformat(value)
-    except ValueError:
-        message = "must be earliest, now, or a date-time such as 2026-01-31T00:00:00Z"
-        raise ValueError(message) from None
-    if parsed.tzinfo is None:
-        message = "a date-time needs its zone, such as 2026-01-31T00:00:00Z"
-        raise ValueError(message)
-    return parsed.astimezone(UTC).isoformat()
-
-
-def _check_key(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value().encode("utf-8", "surrogatepass")) < LEAST_KEY_BYTES:
-        message = f"must be at least {LEAST_KEY_BYTES} bytes: a shorter key can be guessed"
-        raise ValueError(message)
-    return value
-
-
-def _check_servers(value: tuple[str, ...]) -> tuple[str, ...]:
-    for server in value:
-        with suppress(ValueError):
-            parts = urlsplit(f"//{server}")
-            if parts.hostname and parts.netloc == server and parts.port != 0:
-                continue
-        message = "must be host:port, such as kafka.example.com:9092"
-        raise ValueError(message)
-    return value
 
 
 class _Section(BaseModel):
@@ -145,7 +110,7 @@ class FlatfileSettings(_Section):
 class KafkaSettings(_Section):
     """The cluster, the topics and the consumer group."""
 
-    bootstrap_servers: Annotated[StringList, AfterValidator(_check_servers)] = Field(
+    bootstrap_servers: Annotated[StringList, AfterValidator(check_servers)] = Field(
         default=(), description="One or more host:port of the Kafka cluster."
     )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
@@ -238,7 +203,7 @@ class KafkaSettings(_Section):
 class CaptureSettings(_Section):
     """What is read, how often, and how far back."""
 
-    start: Annotated[str, AfterValidator(_check_start)] = Field(
+    start: Annotated[str, AfterValidator(check_start)] = Field(
         default="earliest",
         description="Nothing older is ever published: earliest, now, or a date-time with its zone. "
         "Fixed by the first run, and kept in Kafka.",
@@ -286,6 +251,15 @@ class EnrichmentSettings(_Section):
     )
 
 
+class InventorySettings(_Section):
+    """What the account holds, as a compacted table."""
+
+    interval: NonNegativeFloat = Field(
+        default=300,
+        description="Seconds between two looks at what the account holds; 0: none is taken.",
+    )
+
+
 class PrivacySettings(_Section):
     """Whether records show who somebody is."""
 
@@ -294,7 +268,7 @@ class PrivacySettings(_Section):
         description="E-mail addresses and full names: as they are, under pseudonyms that only "
         "the key ties to a person, or left out.",
     )
-    key: Annotated[SecretStr, AfterValidator(_check_key)] | None = Field(
+    key: Annotated[SecretStr, AfterValidator(check_key)] | None = Field(
         default=None,
         description=f"Makes the pseudonyms; at least {LEAST_KEY_BYTES} bytes. Another key makes "
         "others; without the key nobody can tell any more whose they are.",
@@ -346,6 +320,7 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     capture: CaptureSettings = CaptureSettings()
     enrichment: EnrichmentSettings = EnrichmentSettings()
+    inventory: InventorySettings = InventorySettings()
     privacy: PrivacySettings = PrivacySettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()

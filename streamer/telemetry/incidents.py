@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -15,7 +16,7 @@ import structlog
 from streamer.errors import CommitRefusedError, CommitUnknownError, ShardLostError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from streamer.telemetry.metrics import Metrics
 
@@ -75,6 +76,19 @@ class Incidents:
                 wait_s=round(wait_s, 1),
                 repeated=repeated - 1,
             )
+
+    def inventory_failed(self, kind: str, reason: str) -> None:
+        """A list could not be read; what it shows is left as it was until the next pass."""
+        if repeated := self._due("inventory_failed", kind):
+            log.warning("inventory.list_failed", kind=kind, reason=reason, repeated=repeated - 1)
+
+    def inventory_changed(self, changes: Sequence[tuple[str, str]]) -> None:
+        """Changes of the inventory were committed: kind, and appeared, changed or gone."""
+        counts = Counter(changes)
+        for (kind, change), count in counts.items():
+            self._metrics.inventory_changes.labels(kind, change).inc(count)
+        named = {f"{kind}s_{change}": count for (kind, change), count in sorted(counts.items())}
+        log.info("inventory.published", **named)
 
     @contextlib.contextmanager
     def commit(

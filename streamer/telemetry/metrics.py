@@ -83,6 +83,12 @@ class Metrics:
             ["kind", "outcome"],
             registry=registry,
         )
+        self.inventory_changes = Counter(
+            "streamer_inventory_changes",
+            "Changes of the inventory committed to Kafka: kind, and appeared, changed or gone.",
+            ["kind", "change"],
+            registry=registry,
+        )
         self.restores = Counter(
             "streamer_shard_restores",
             "Times that a shard was restored from the log, by what made it necessary.",

@@ -1,0 +1,1 @@
+"""What the account holds: environments, spaces, agents, users and guests as a compacted table."""

@@ -1,0 +1,63 @@
+"""The inventory of a shard: what is published of it is read back, and changes are committed.
+
+Read once the producer has fenced whoever had the shard before, so that nothing can be added behind
+what was read. No environment waits for it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from streamer.kafka.reader import LogReader
+from streamer.kafka.transaction import Outgoing
+from streamer.offer import offer_of_inventory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from streamer.inventory.keeper import Keeper
+    from streamer.inventory.table import Change
+    from streamer.kafka.client import Connection
+    from streamer.offer import Committer
+
+OFFER_BYTES: Final = 1024 * 1024
+"""About as much is committed at a time."""
+
+ACCOUNT: Final = b"_account"
+"""Stands for the environment of what belongs to none."""
+
+
+async def keep(
+    keeper: Keeper, connection: Connection, topic: str, shard: int, committer: Committer
+) -> None:
+    """Read back what is published of a shard's inventory, and keep it current for ever.
+
+    Raises:
+        KafkaUnreachableError: It cannot be read.
+    """
+    async with LogReader(connection) as reader:
+        start, end = await reader.bounds(topic, shard)
+        async for chunk in reader.read(topic, shard, start, end):
+            for message in chunk:
+                keeper.restore(message.key, message.value)
+    await keeper.run(partial(_publish, committer))
+
+
+async def _publish(committer: Committer, environment_id: str, changes: Sequence[Change]) -> None:
+    key = environment_id.encode() or ACCOUNT
+    for part in _parts(changes):
+        await committer.offer(offer_of_inventory(key, part))
+
+
+def _parts(changes: Sequence[Change]) -> Iterator[list[Outgoing]]:
+    part: list[Outgoing] = []
+    size_bytes = 0
+    for change in changes:
+        part.append(Outgoing(change.key, change.value))
+        size_bytes += len(change.key) + len(change.value or b"")
+        if size_bytes >= OFFER_BYTES:
+            yield part
+            part, size_bytes = [], 0
+    if part:
+        yield part
