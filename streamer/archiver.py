@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from streamer.flatfile.models import Environment
     from streamer.flatfile.pages import Page
     from streamer.flatfile.server_profile import ServerProfile
-    from streamer.kafka.topics import Topics
+    from streamer.inventory.told import Told
     from streamer.offer import Committer
     from streamer.telemetry.board import Board, EnvironmentState
     from streamer.telemetry.incidents import Incidents
@@ -96,7 +96,6 @@ class Parts:
     scout: Scout
     buffer: Buffer
     profile: ServerProfile
-    topics: Topics
     board: Board
     incidents: Incidents
     privacy: Privacy
@@ -277,12 +276,16 @@ class Archiver:
             drafts, self._environment.id, age_s=age.total_seconds()
         )
         observed = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        sealed, self._link = self._encoder.encode(drafts, names, observed, self._link)
+        sealed, self._link = self._encoder.encode(
+            drafts, names, observed, self._link, refused=self._committer.terms(self._key).refused
+        )
+        # Their traces do for the rest; a page would be held twice until its commit.
+        capture.readings.clear()
         return Encoded.of(drafts, sealed)
 
     def _offer(self, capture: Capture, encoded: Encoded, held_bytes: int) -> _Pending:
         """Hand a capture to the shard, in as many parts as its size demands."""
-        parts = split(encoded)
+        parts = split(encoded, self._committer.terms(self._key).most_records)
         cursor = self._cursor
         firsts: list[int] = []
 
@@ -367,9 +370,10 @@ class Archiver:
         return encode(checkpoint)
 
     def _note_changes(self) -> None:
-        """Take over the environment's new name, if it was renamed."""
-        listed = self._parts.environments.known.get(self._environment.id)
-        if listed is not None and listed != self._environment:
+        """Take over the environment's new name, if it was renamed, and what the broker takes."""
+        listed = self._parts.environments.known.get(self._environment.id, self._environment)
+        most_bytes = self._committer.terms(self._key).max_record_bytes
+        if listed != self._environment or most_bytes != self._encoder.max_record_bytes:
             self._environment = listed
             self._status.name = listed.name
             self._encoder = self._new_encoder(listed)
@@ -383,7 +387,7 @@ class Archiver:
         return Encoder(
             environment,
             self._parts.account_id,
-            max_record_bytes=self._parts.topics.audit.max_record_bytes,
+            max_record_bytes=self._committer.terms(self._key).max_record_bytes,
             privacy=self._parts.privacy,
         )
 

@@ -40,7 +40,10 @@ from streamer.flatfile.server_profile import ServerProfile
 from streamer.kafka import topics
 from streamer.kafka.client import Connection, was_reported
 from streamer.kafka.group import Membership
-from streamer.shard.lifecycle import Shards, Surroundings
+from streamer.kafka.partitions import partition_of
+from streamer.shard.assignment import Shards
+from streamer.shard.limits import Limits
+from streamer.shard.surroundings import Surroundings
 from streamer.sources import SecretFiles
 from streamer.telemetry.board import Board
 from streamer.telemetry.incidents import Incidents
@@ -176,7 +179,6 @@ class Daemon:
                 scout=scout,
                 buffer=Buffer(settings.capture.buffer_bytes),
                 profile=profile,
-                topics=checked,
                 board=self.board,
                 incidents=self._incidents,
                 privacy=privacy,
@@ -187,6 +189,7 @@ class Daemon:
                 settings=settings,
                 connection=connection,
                 topics=checked,
+                limits=Limits(connection, settings.kafka, checked),
                 account_id=account_id,
                 start=await self._patiently(partial(_start_of, settings, client)),
                 profile=profile,
@@ -205,6 +208,7 @@ class Daemon:
             watching = [
                 tasks.create_task(around.environments.run(), name="environments"),
                 tasks.create_task(scout.run(), name="scout"),
+                tasks.create_task(around.limits.run(), name="limits"),
             ]
             shards = Shards(around, tasks)
             membership = Membership(connection, self._settings.kafka, shards)

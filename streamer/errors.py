@@ -135,9 +135,24 @@ class CommitUnknownError(StreamerError):
 
 
 class CommitRefusedError(StreamerError):
-    """The broker refused a batch (too large, or against its rules): nothing was committed."""
+    """The broker refused a batch (too large, or against its rules): nothing was committed.
+
+    Attributes:
+        topic: Where that batch was to go.
+        is_narrowed: Whether the next attempt will be another one.
+    """
 
     retriable = True
+
+    def __init__(self, *, topic: str, reason: str) -> None:
+        self.topic = topic
+        self.is_narrowed = False
+        super().__init__(
+            where=f"topic {topic}",
+            what=f"the broker refused a batch ({reason})",
+            next_step="It is narrowed down to the record that is refused. If this repeats, "
+            "raise max.message.bytes of the topic.",
+        )
 
 
 class BrokerStartError(StreamerError):

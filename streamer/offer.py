@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from streamer.audit.chain import Link, unseal
-from streamer.audit.deadletter import TOO_LARGE
 from streamer.kafka.transaction import Outgoing
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from streamer.audit.encoder import Sealed
     from streamer.audit.normalize import Draft
@@ -51,8 +50,11 @@ class Encoded:
             sealed,
             Counter([draft.topic.category for draft in drafts]),
             [
-                (_reason(draft), sum(len(letter.value) for letter in one.dead_letters))
-                for draft, one in zip(drafts, sealed, strict=True)
+                (
+                    one.dead_letters[0].reason,
+                    sum(len(letter.value) for letter in one.dead_letters),
+                )
+                for one in sealed
                 if one.dead_letters
             ],
         )
@@ -85,8 +87,27 @@ class Offer:
     size_bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an offer must keep to.
+
+    Attributes:
+        max_record_bytes: What the broker takes in one batch.
+        most_records: How many records an offer may have; None: as many as `PART_BYTES` hold. Fewer
+            where the broker refused something among them, until it is found.
+        refused: Ids of events that the broker refused: stubs go in their place.
+    """
+
+    max_record_bytes: int
+    most_records: int | None = None
+    refused: Container[str] = ()
+
+
 class Committer(Protocol):
     """Who commits what is offered: the shard."""
+
+    def terms(self, key: bytes) -> Terms:
+        """What an offer of this environment must keep to, as things stand."""
 
     def offer(self, offer: Offer) -> asyncio.Future[int | None]:
         """Hand over; done once committed, with the offset of the first record."""
@@ -122,28 +143,29 @@ def offer_of_inventory(key: bytes, objects: Sequence[Outgoing]) -> Offer:
     return Offer(key, inventory=objects, size_bytes=size_bytes)
 
 
-def split(encoded: Encoded) -> list[Encoded]:
+def split(encoded: Encoded, most_records: int | None = None) -> list[Encoded]:
     """Cut records into parts of about `PART_BYTES`; nearly always there is one.
 
     What is counted is counted with the last part.
+
+    Args:
+        encoded: Records of one capture.
+        most_records: How many may be in a part; None: as many as its bytes allow.
     """
-    if _size(encoded.sealed) <= PART_BYTES:
+    most = most_records or len(encoded.sealed)
+    if _size(encoded.sealed) <= PART_BYTES and len(encoded.sealed) <= most:
         return [encoded]
     parts: list[list[Sealed]] = [[]]
     size = 0
     for one in encoded.sealed:
         own = _size([one])
-        if parts[-1] and size + own > PART_BYTES:
+        if parts[-1] and (size + own > PART_BYTES or len(parts[-1]) == most):
             parts.append([])
             size = 0
         parts[-1].append(one)
         size += own
     early = [Encoded(part, Counter(), []) for part in parts[:-1]]
     return [*early, Encoded(parts[-1], encoded.categories, encoded.dead_letters)]
-
-
-def _reason(draft: Draft) -> str:
-    return TOO_LARGE if draft.broken is None else draft.broken.reason
 
 
 def _size(sealed: list[Sealed]) -> int:

@@ -23,12 +23,17 @@ if TYPE_CHECKING:
     from streamer.audit.privacy import Privacy
 
 TOO_LARGE: Final = "too_large"
-"""Reason of a dead letter that could be read; the others are `BrokenEvent.reason`."""
+"""Reason of a dead letter that could be read, and is larger than the broker says it takes."""
+
+REFUSED: Final = "refused"
+"""Reason of one that could be read, and that the broker refused; others: `BrokenEvent.reason`."""
 
 HEADROOM_BYTES: Final = 4096
 """Of what the broker takes, left for headers, key and the batch around a record."""
 
-_CONTEXT_IN_STUB_BYTES: Final = 16 * 1024
+CONTEXT_IN_STUB_BYTES: Final = 16 * 1024
+"""What a context may have to stand in a stub, where the broker takes records as large as usual."""
+
 _PATHS_IN_STUB: Final = 100
 
 
@@ -37,6 +42,11 @@ class DeadLetter(NamedTuple):
 
     value: bytes
     headers: list[Header]
+
+    @property
+    def reason(self) -> str:
+        """Why it is one, as its headers and its stub say."""
+        return dict(self.headers)["reason"].decode()
 
 
 class Omission(NamedTuple):
@@ -71,7 +81,13 @@ class Omission(NamedTuple):
         )
 
 
-def omit(draft: Draft, privacy: Privacy) -> Omission:
+def omit(
+    draft: Draft,
+    privacy: Privacy,
+    *,
+    context_bytes: int = CONTEXT_IN_STUB_BYTES,
+    is_refused: bool = False,
+) -> Omission:
     """Make a stub of a draft that cannot be published as it is.
 
     The stub says what could be read, and is small whatever the event holds.
@@ -79,6 +95,8 @@ def omit(draft: Draft, privacy: Privacy) -> Omission:
     Args:
         draft: Without its personal data, if it could be read.
         privacy: How personal data is published.
+        context_bytes: A larger context is left out of the stub.
+        is_refused: Whether the broker refused it, whatever its size.
     """
     event = draft.event
     if draft.broken is not None:
@@ -89,14 +107,14 @@ def omit(draft: Draft, privacy: Privacy) -> Omission:
         event_id = event.id if draft.broken.id else privacy.stub_id(draft.broken.raw)
     else:
         whole, redacted = _element(event), draft.redacted
-        reason = TOO_LARGE
+        reason = REFUSED if is_refused else TOO_LARGE
         event_id = event.id
     raw, replaced = privacy.part(whole, "", draft.people)
     digest = privacy.digest(raw)
     shown = {"reason": reason, "bytes": len(raw), **dict([digest] if digest else [])}
     copied = b',"payload_omitted":' + orjson.dumps(shown)
     context = bytes(event.context)
-    if context and len(context) <= _CONTEXT_IN_STUB_BYTES:
+    if context and len(context) <= context_bytes:
         copied = b',"context":%b%b' % (context, copied)
     plain = privacy.plain
     small = Event(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
     from streamer.audit.catalog import Topic
+    from streamer.audit.deadletter import Omission
     from streamer.audit.names import Names
     from streamer.audit.normalize import Draft
     from streamer.audit.privacy import Privacy
@@ -80,7 +81,7 @@ class Encoder:
         self._privacy = privacy
         self._is_clear = privacy.is_clear
         self.environment = environment
-        self._max_record_bytes = max_record_bytes
+        self.max_record_bytes = max_record_bytes
         self._max_body_bytes = max_record_bytes - deadletter.HEADROOM_BYTES
         self._own = Named(environment.id, environment.name or None)
         account = f',"account":{entity(id=account_id)}' if account_id else ""
@@ -126,26 +127,29 @@ class Encoder:
             shown = draft if is_clear else without_personal_data(draft, names, self._privacy)
             parts: tuple[bytes, ...] = ()
             headers: list[Header] = []
-            if draft.broken is None and draft.event.id not in refused:
+            is_refused = draft.event.id in refused
+            if draft.broken is None and not is_refused:
                 parts, headers = self._body(shown, sequence, batch)
             if not parts or len(parts[0]) + len(parts[1]) > most_bytes:
-                shown, letters = self._omit(shown, sequence, observed)
+                omission = deadletter.omit(
+                    shown,
+                    self._privacy,
+                    context_bytes=min(deadletter.CONTEXT_IN_STUB_BYTES, most_bytes // 2),
+                    is_refused=is_refused,
+                )
+                shown, letters = omission.draft, self._letters(omission, sequence, observed)
                 parts, headers = self._body(shown, sequence, batch)
             value, head = extend(head, parts)
             sealed.append(Sealed(shown.event.id, draft.revision, sequence, value, headers, letters))
         return sealed, Link(sequence, head.digest)
 
-    def _omit(
-        self, draft: Draft, sequence: int, observed: str
-    ) -> tuple[Draft, tuple[DeadLetter, ...]]:
-        omission = deadletter.omit(draft, self._privacy)
-        letters = omission.letters(
+    def _letters(self, omission: Omission, sequence: int, observed: str) -> tuple[DeadLetter, ...]:
+        return omission.letters(
             environment_id=self.environment.id,
             sequence=sequence,
             observed=observed,
-            max_record_bytes=self._max_record_bytes,
+            max_record_bytes=self.max_record_bytes,
         )
-        return omission.draft, letters
 
     def _body(
         self, draft: Draft, sequence: int, batch: _Batch

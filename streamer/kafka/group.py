@@ -51,7 +51,13 @@ class ShardOwner(Protocol):
     """Who is told which shards it has."""
 
     async def take(self, shards: frozenset[int]) -> None:
-        """These shards are ours now. Called after `give_back` of what was ours before."""
+        """These shards are ours now, and no others. Called after `suspend` of what was ours."""
+
+    async def suspend(self, shards: frozenset[int]) -> None:
+        """Return once nothing is being written to these shards, and begin nothing; bounded.
+
+        A rebalance has begun, and `take` will tell how it ended; or we leave, and `give_back` will.
+        """
 
     async def give_back(self, shards: frozenset[int]) -> None:
         """Stop these shards and return once nothing of them runs; bounded."""
@@ -144,8 +150,9 @@ class Membership:
             self._connection.renew_password(self._consumer)
             try:
                 await self._consumer.getmany(timeout_ms=round(ASKED_EVERY_S * 1000))
-            except KafkaError as error:
-                if coordinator._coordination_task.done():  # noqa: SLF001
+            except Exception as error:  # noqa: BLE001 - a worker without a group does nothing
+                is_over = coordinator._coordination_task.done()  # noqa: SLF001
+                if is_over or not isinstance(error, KafkaError):
                     self._fail(error)
                     return
                 log.warning("group.member_failed", reason=str(error) or type(error).__name__)
@@ -160,8 +167,13 @@ class Membership:
         await self._owner.take(frozenset(self._mine))
 
     async def _revoked(self) -> None:
-        mine, self._mine = frozenset(self._mine), set()
-        await self._owner.give_back(mine)
+        mine = frozenset(self._mine)
+        if self._generation() == NO_GENERATION:
+            # We were thrown out, and others had our shards long enough to begin on them.
+            self._mine.clear()
+            await self._owner.give_back(mine)
+        else:
+            await self._owner.suspend(mine)
 
     def _generation(self) -> int:
         coordinator: Any = self._consumer._coordinator  # noqa: SLF001 - there is no public way

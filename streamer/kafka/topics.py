@@ -101,6 +101,11 @@ class Topics:
         """How many shards there are."""
         return self.audit.partitions
 
+    @property
+    def max_record_bytes(self) -> int:
+        """What each of them takes in one batch: an event goes to several."""
+        return min(topic.max_record_bytes for topic in self.all)
+
 
 def specs(settings: KafkaSettings) -> tuple[TopicSpec, ...]:
     """Which topics there must be, in the order of `Topics`."""

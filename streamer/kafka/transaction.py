@@ -19,14 +19,18 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
+    CorruptRecordException,
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
+    InvalidTimestampError,
     InvalidTxnState,
     KafkaError,
     MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
+    PolicyViolationError,
     ProducerFenced,
     RecordListTooLargeError,
+    UnknownError,
 )
 from aiokafka.protocol.transaction import EndTxnRequest
 
@@ -38,8 +42,11 @@ if TYPE_CHECKING:
     from streamer.kafka.client import Connection
 
 MAX_BATCH_BYTES: Final = 512 * 1024
-"""Uncompressed. Larger batches compress better and cost less; one must stay below the 1 MB that a
-topic takes by default, also when it does not compress at all."""
+"""Uncompressed. Larger batches compress better and cost less; one must stay below what a topic
+takes, also when it does not compress at all."""
+
+BATCH_HEADROOM_BYTES: Final = 1024
+"""Of what a topic takes, left for what a codec adds to bytes that do not compress."""
 
 DISCARD_WITHIN_S: Final = 5.0
 """How long a producer that is thrown away may take to end its tasks."""
@@ -55,7 +62,14 @@ _FENCED: Final = (
     InvalidTxnState,
     OutOfOrderSequenceNumber,
 )
-_REFUSED: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
+_REFUSED: Final = (
+    CorruptRecordException,
+    InvalidTimestampError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    RecordListTooLargeError,
+    UnknownError,  # Stands for what the client has no name for, such as INVALID_RECORD (87).
+)
 
 
 Headers = list[tuple[str, bytes]]
@@ -99,7 +113,18 @@ class TransactionalProducer:
         partition: int,
         compression: str,
         transaction_timeout_s: float,
+        max_record_bytes: int = 2 * MAX_BATCH_BYTES,
     ) -> None:
+        """Start nothing yet.
+
+        Args:
+            connection: Where the brokers are.
+            transactional_id: What is fenced: one producer of this id at a time.
+            partition: Of every topic.
+            compression: Codec, or `none`.
+            transaction_timeout_s: After which the broker aborts what is open.
+            max_record_bytes: The least that one of the topics takes in one batch.
+        """
         self.transactional_id: Final = transactional_id
         self._partition = partition
         self._where = f"Kafka transaction {transactional_id}"
@@ -112,7 +137,7 @@ class TransactionalProducer:
             transaction_timeout_ms=round(transaction_timeout_s * 1000),
             request_timeout_ms=round(self._request_timeout_s * 1000),
             compression_type=None if compression == "none" else compression,
-            max_batch_size=MAX_BATCH_BYTES,
+            max_batch_size=min(MAX_BATCH_BYTES, max_record_bytes - BATCH_HEADROOM_BYTES),
         )
         self._end_requests = 0
         self._count_end_requests()
@@ -165,12 +190,6 @@ class TransactionalProducer:
                 where=self._where,
                 what=f"the broker fenced this producer ({type(error).__name__})",
                 next_step="A new owner or a transaction that took too long; the group decides.",
-            ) from error
-        except _REFUSED as error:
-            raise CommitRefusedError(
-                where=self._where,
-                what=f"the broker refused a batch ({type(error).__name__})",
-                next_step="Raise max.message.bytes of the topics if this repeats.",
             ) from error
         except (KafkaError, TimeoutError, OSError, AssertionError) as error:
             # The client guards its own states with `assert`.
@@ -240,7 +259,10 @@ class TransactionalProducer:
             await asyncio.wait([future for _, _, future in sent])
         for topic, first, future in sent:
             # A commit can succeed although a send failed: every future is looked at.
-            runs.setdefault(topic, []).append((first, future.result().offset))
+            try:
+                runs.setdefault(topic, []).append((first, future.result().offset))
+            except _REFUSED as error:
+                raise CommitRefusedError(topic=topic, reason=type(error).__name__) from error
         return runs
 
     def _fill(self, messages: Sequence[Outgoing], start: int) -> tuple[Any, int]:

@@ -1,15 +1,17 @@
 """One shard, from the moment a worker is assigned it until it is given back.
 
-    restoring -> running -> draining -> stopped
-        ^           |
-        +- fenced <-+   still assigned: from the beginning; else: stopped
-
-Whatever goes wrong, nothing is mended in memory: the producer is thrown away, and the shard starts
-over from the log, which is the only state there is.
+Its states, and which may follow which, are in `state`. Whatever goes wrong, nothing is mended in
+memory: the producer is thrown away, and the shard starts over from the log, which is the only state
+there is.
 
 Why the producer starts before the checkpoint is read: starting it fences the previous owner, so
 that what is read afterwards can no longer change. Why the coordinator is asked before and after: a
 worker that wakes up late would otherwise fence the rightful owner.
+
+Why a shard that comes back at once after a rebalance goes on where it was, without reading anything
+back: nobody can have written to it in between without starting a producer of this id, and that
+fences ours, so that its next transaction is refused and the shard starts over from the log. Only
+the end of its last transaction must be known, and it is: a shard is held between two of them.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -27,29 +28,21 @@ from streamer.errors import (
     CommitUnknownError,
     KafkaUnreachableError,
     ShardLostError,
+    ShardRefusedError,
     StreamerError,
 )
 from streamer.kafka.partitions import partition_of
 from streamer.kafka.transaction import TransactionalProducer
+from streamer.shard.caution import Caution
 from streamer.shard.commits import GroupCommits
 from streamer.shard.restore import Restore
+from streamer.shard.state import StateMachine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from streamer.archiver import Archiver, Resumed
-    from streamer.audit.privacy import Privacy
-    from streamer.capture.environments import Environments
-    from streamer.config import Settings
     from streamer.flatfile.models import Environment
-    from streamer.flatfile.server_profile import ServerProfile
-    from streamer.kafka.client import Connection
     from streamer.kafka.group import Membership
-    from streamer.kafka.topics import Topics
-    from streamer.offer import Committer
-    from streamer.telemetry.board import Board, ShardState
-    from streamer.telemetry.incidents import Incidents
+    from streamer.shard.surroundings import Surroundings
+    from streamer.telemetry.board import ShardState
 
 log = structlog.get_logger()
 
@@ -61,81 +54,110 @@ RETRY_AT_MOST_S: Final = 10.0
 RUNNING_WELL_S: Final = 30.0
 """A shard that ran this long begins with short waits again."""
 
-STOP_WITHIN_S: Final = 15.0
-"""How long a running transaction may take to end when its shard is given back. More than the
-transaction time-out (10 s), after which the broker ends it anyway."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What every shard of a worker is handed: built once by the daemon.
-
-    Attributes:
-        start: `STREAMER_CAPTURE__START` as an instant, for shards that have none in their record.
-        archiver: Builds the archiver of an environment from where it stands.
-    """
-
-    settings: Settings
-    connection: Connection
-    topics: Topics
-    account_id: str
-    start: datetime | None
-    profile: ServerProfile
-    environments: Environments
-    archiver: Callable[[Environment, int, Resumed, Committer], Archiver]
-    board: Board
-    incidents: Incidents
-    privacy: Privacy
-
 
 class Shard:
     """One partition of every topic that is keyed by environment, while it is ours."""
 
-    def __init__(self, number: int, membership: Membership, around: Surroundings) -> None:
+    def __init__(
+        self,
+        number: int,
+        membership: Membership,
+        around: Surroundings,
+        *,
+        is_first: bool,
+    ) -> None:
+        """Begin nothing yet.
+
+        Args:
+            number: Of the partitions.
+            membership: Knows whether the shard is still ours.
+            around: What all shards are handed.
+            is_first: Whether the worker has just started: what contradicts us then ends it.
+        """
         self.number: Final = number
         self._membership = membership
         self._around = around
+        self._is_first = is_first
+        self._state = StateMachine(number, around.board)
+        self._caution = Caution(number)
         self._stopping = asyncio.Event()
+        self._free = asyncio.Event()
+        self._free.set()
+        self._commits: GroupCommits | None = None
         self._ended_leftovers = False
         self._log = log.bind(shard=number)
 
+    @property
+    def state(self) -> ShardState:
+        """Where the shard is in its life."""
+        return self._state.state
+
     async def run(self) -> None:
-        """Restore and run, over and over, until stopped or lost to another worker.
+        """Restore and run, over and over, until stopped or no longer ours.
 
         Raises:
-            ShardRefusedError: What the log says contradicts what we were told.
+            ShardRefusedError: At the start of the worker: what the log says contradicts what we
+                were told.
         """
         wait_s = RETRY_AFTER_S
         reason = "assigned"
         try:
             while not self._stopping.is_set():
                 began = time.monotonic()
+                grows = True
                 try:
                     if not await self._attempt(reason):
-                        self._log.info("shard.lost", reason="it has a new owner")
+                        self._log.info("shard.lost", reason="it is not assigned to us any more")
                         return
                 except* (
                     ShardLostError,
                     CommitUnknownError,
                     CommitRefusedError,
                     KafkaUnreachableError,
+                    ShardRefusedError,
                 ) as group:
-                    reason = self._failed(group)
+                    error = _first(group)
+                    reason = type(error).__name__.removesuffix("Error")
+                    grows = await self._failed(error)
                 if time.monotonic() - began > RUNNING_WELL_S:
                     wait_s = RETRY_AFTER_S
                 await self._pause(wait_s)
-                wait_s = min(2 * wait_s, RETRY_AT_MOST_S)
+                wait_s = min(2 * wait_s, RETRY_AT_MOST_S) if grows else RETRY_AFTER_S
+                await self._free.wait()
         finally:
+            self._state.enter("stopped")
             self._around.board.drop_shard(self.number)
-            self._log.info("shard.state_changed", state="stopped")
 
     def stop(self) -> None:
         """Ask the shard to end its running transaction and stop."""
         self._stopping.set()
+        self._free.set()
+
+    async def hold(self) -> bool:
+        """Let the running transaction end, and begin none before `go_on`.
+
+        Returns:
+            Whether it can go on. One that does not run has to be stopped instead: a producer that
+            starts later would fence whoever is assigned the shard by then.
+        """
+        commits = self._commits
+        if commits is None or self.state != "running":
+            return False
+        self._free.clear()
+        self._state.enter("draining")
+        await commits.hold()
+        return True
+
+    def go_on(self) -> None:
+        """Go on where it was held: the shard is ours again."""
+        self._free.set()
+        if self._commits is not None and self.state == "draining":
+            self._state.enter("running")
+            self._commits.go_on()
 
     async def _attempt(self, reason: str) -> bool:
         """Restore and run once. False: the shard is not ours any more."""
-        self._enter("restoring")
+        self._state.enter("restoring")
         settings = self._around.settings.kafka
         if not await self._membership.still_mine(self.number):
             return False
@@ -145,6 +167,7 @@ class Shard:
             partition=self.number,
             compression=settings.compression,
             transaction_timeout_s=settings.transaction_timeout,
+            max_record_bytes=self._around.limits.max_record_bytes,
         )
         try:
             await producer.start()
@@ -172,25 +195,33 @@ class Shard:
         return True
 
     async def _serve(self, producer: TransactionalProducer, restored: Restore) -> None:
+        self._is_first = False
+        self._around.board.refusals.pop(self.number, None)
         commits = GroupCommits(
             producer,
             self._around.topics,
             shard=self.number,
             end=restored.end,
             first=restored.shard_record,
+            limits=self._around.limits,
+            caution=self._caution,
             incidents=self._around.incidents,
         )
-        async with asyncio.TaskGroup() as group:
-            group.create_task(commits.run(), name=f"shard {self.number}: commits")
-            reading = group.create_task(
-                self._read_environments(commits, restored), name=f"shard {self.number}: reading"
-            )
-            self._enter("running")
-            await self._stopping.wait()
-            self._enter("draining")
-            # Reading can stop anywhere; a commit that has begun must end.
-            reading.cancel()
-            commits.stop()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(commits.run(), name=f"shard {self.number}: commits")
+                reading = group.create_task(
+                    self._read_environments(commits, restored), name=f"shard {self.number}: reading"
+                )
+                self._commits = commits
+                self._state.enter("running")
+                await self._stopping.wait()
+                self._state.enter("draining")
+                # Reading can stop anywhere; a commit that has begun must end.
+                reading.cancel()
+                commits.stop()
+        finally:
+            self._commits = None
 
     async def _read_environments(self, commits: GroupCommits, restored: Restore) -> None:
         """Run an archiver for each environment of this shard, as they appear."""
@@ -220,19 +251,26 @@ class Shard:
         )
         group.create_task(archiver.run(), name=f"archiver {environment.id}")
 
-    def _failed(self, group: BaseExceptionGroup[StreamerError]) -> str:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        if isinstance(error, ShardLostError):
-            self._enter("fenced")
-        reason = type(error).__name__.removesuffix("Error")
-        self._log.warning("shard.starts_over", reason=str(error))
-        return reason
+    async def _failed(self, error: StreamerError) -> bool:
+        """Take note of what ended an attempt; whether the next one has to wait longer.
 
-    def _enter(self, state: ShardState) -> None:
-        self._around.board.shards[self.number] = state
-        self._log.info("shard.state_changed", state=state)
+        Raises:
+            ShardRefusedError: At the start of the worker.
+        """
+        if not self._stopping.is_set():
+            self._state.enter("fenced" if isinstance(error, ShardLostError) else "restoring")
+        if isinstance(error, ShardRefusedError):
+            if self._is_first:
+                raise error
+            self._around.board.refusals[self.number] = error.what
+            self._log.error("shard.refused", reason=str(error))
+            return True
+        self._log.warning("shard.starts_over", reason=str(error))
+        if not isinstance(error, CommitRefusedError):
+            return True
+        before = self._around.limits.max_record_bytes
+        await self._around.limits.refresh()
+        return not error.is_narrowed and before == self._around.limits.max_record_bytes
 
     async def _pause(self, wait_s: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -240,44 +278,8 @@ class Shard:
                 await self._stopping.wait()
 
 
-class Shards:
-    """All shards of one worker: started when assigned, stopped before they are given back.
-
-    Attributes:
-        membership: Set before the first shard is taken.
-        orderly: Whether every shard that was given back ended its last transaction by itself.
-    """
-
-    def __init__(self, around: Surroundings, tasks: asyncio.TaskGroup) -> None:
-        self._around = around
-        self._tasks = tasks
-        self._running: dict[int, tuple[Shard, asyncio.Task[None]]] = {}
-        self.membership: Membership | None = None
-        self.orderly = True
-
-    async def take(self, shards: frozenset[int]) -> None:
-        """Start these shards."""
-        self._around.board.joined = True
-        for number in sorted(shards):
-            if self.membership is not None:
-                shard = Shard(number, self.membership, self._around)
-                task = self._tasks.create_task(shard.run(), name=f"shard {number}")
-                self._running[number] = shard, task
-
-    async def give_back(self, shards: frozenset[int]) -> None:
-        """Stop these shards, and return once none of them runs; bounded."""
-        # Whether the group still has us is known once it tells what is ours now.
-        self._around.board.joined = False
-        leaving = [self._running.pop(number) for number in shards if number in self._running]
-        if not leaving:
-            return
-        for shard, _ in leaving:
-            shard.stop()
-        tasks = [task for _, task in leaving]
-        _, late = await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
-        for task in late:
-            task.cancel()
-        if late:
-            await asyncio.wait(late)
-            self.orderly = False
-            log.error("shard.stop_forced", shards=[task.get_name() for task in late])
+def _first(group: BaseExceptionGroup[StreamerError]) -> StreamerError:
+    error: BaseExceptionGroup[StreamerError] | StreamerError = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

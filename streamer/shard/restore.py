@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from streamer.kafka.reader import Message
-    from streamer.shard.lifecycle import Surroundings
+    from streamer.shard.surroundings import Surroundings
 
 FIRST_OF_ALL: Final = 0
 """The partition whose shard record speaks for all others too: they must agree on `START`."""

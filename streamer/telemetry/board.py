@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-ShardState = Literal["restoring", "running", "draining", "fenced", "stopped"]
+ShardState = Literal["assigned", "restoring", "running", "draining", "fenced", "stopped"]
 EnvironmentState = Literal["polled", "forbidden", "resting"]
 
 
@@ -44,11 +44,16 @@ class EnvironmentStatus:
 
 
 class Board:
-    """All that this worker has, by shard and environment."""
+    """All that this worker has, by shard and environment.
+
+    Attributes:
+        refusals: By shard, what its log says against what we were told: a person must act.
+    """
 
     def __init__(self) -> None:
         self.shards: dict[int, ShardState] = {}
         self.environments: dict[str, EnvironmentStatus] = {}
+        self.refusals: dict[int, str] = {}
         self.joined = False
         self.trouble: str | None = None
 
@@ -63,5 +68,6 @@ class Board:
     def drop_shard(self, shard: int) -> None:
         """Forget a shard that was given back, and its environments."""
         self.shards.pop(shard, None)
+        self.refusals.pop(shard, None)
         for key in [key for key, value in self.environments.items() if value.shard == shard]:
             del self.environments[key]

@@ -111,6 +111,8 @@ class WebServer:
         if waiting:
             named = ", ".join(str(shard) for shard in sorted(waiting))
             reasons.append(f"shards not running: {named}")
+        for shard, refusal in sorted(self._board.refusals.items()):
+            reasons.append(f"shard {shard} refused: {refusal}")
         stalled = list(self._board.stalled(self._settings.stall_after))
         if stalled:
             named = ", ".join(status.id for status in stalled[:NAMED_AT_MOST])

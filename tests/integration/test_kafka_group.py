@@ -196,7 +196,7 @@ async def group_is_empty(servers: str, group: str) -> None:
             pass
 
 
-@pytest.mark.parametrize("call", ["take", "give_back"])
+@pytest.mark.parametrize("call", ["take", "suspend"])
 async def test_owner_that_fails_is_reported(broker: LocalBroker, prefix: str, call: str) -> None:
     """What an owner raises ends up in `failed`, which aiokafka would have swallowed."""
     settings = await prepared(broker, prefix)
@@ -209,14 +209,14 @@ async def test_owner_that_fails_is_reported(broker: LocalBroker, prefix: str, ca
             await super().take(shards)
 
         @override
-        async def give_back(self, shards: Collection[int]) -> None:
-            if call == "give_back" and shards and not membership.failed.done():
+        async def suspend(self, shards: Collection[int]) -> None:
+            if call == "suspend" and shards and not membership.failed.done():
                 raise ZeroDivisionError
-            await super().give_back(shards)
+            await super().suspend(shards)
 
     owner = Failing()
     async with member(settings, owner) as membership:
-        if call == "give_back":
+        if call == "suspend":
             await owner.until(bool)
             async with member(settings, Owner()):
                 await fails(membership)

@@ -11,7 +11,9 @@ from streamer.kafka.client import Connection
 from streamer.kafka.topics import ensure
 from streamer.kafka.transaction import Outgoing
 from streamer.offer import Offer, offer_of_inventory
+from streamer.shard.caution import Caution
 from streamer.shard.commits import GroupCommits
+from streamer.shard.limits import Limits
 from streamer.telemetry.board import Board
 from streamer.telemetry.incidents import Incidents
 from streamer.telemetry.metrics import Metrics
@@ -31,7 +33,9 @@ GONE = Outgoing(b"space/us_sp_two", None)
 class Stage:
     """The commits of shard 0, running, with the producer that they use."""
 
-    def __init__(self, servers: str, topics: Topics, producer: TransactionalProducer) -> None:
+    def __init__(
+        self, servers: str, topics: Topics, producer: TransactionalProducer, limits: Limits
+    ) -> None:
         self.topics = topics
         self.producer = producer
         self.commits = GroupCommits(
@@ -40,6 +44,8 @@ class Stage:
             shard=0,
             end=0,
             first=[],
+            limits=limits,
+            caution=Caution(0),
             incidents=Incidents(Metrics(Board())),
         )
         self._servers = servers
@@ -61,7 +67,8 @@ async def stage(broker: LocalBroker, prefix: str) -> AsyncIterator[Stage]:
     connection = Connection(settings)
     topics = await ensure(connection, settings)
     async with started(connection, prefix) as producer:
-        stage = Stage(broker.bootstrap_servers, topics, producer)
+        limits = Limits(connection, settings, topics)
+        stage = Stage(broker.bootstrap_servers, topics, producer, limits)
         running = asyncio.create_task(stage.commits.run())
         yield stage
         stage.commits.stop()

@@ -41,6 +41,10 @@ class Owner:
         """Have these."""
         await self._write("take", frozenset(shards), frozenset(shards))
 
+    async def suspend(self, shards: Collection[int]) -> None:
+        """Have none for the time being."""
+        await self._write("suspend", frozenset(shards), frozenset())
+
     async def give_back(self, shards: Collection[int]) -> None:
         """Have none."""
         await self._write("give_back", frozenset(shards), frozenset())

@@ -29,6 +29,8 @@ from streamer.errors import (
 from streamer.flatfile.models import Environment
 from streamer.flatfile.pages import Page
 from streamer.flatfile.server_profile import ServerProfile
+from streamer.inventory.told import Told
+from streamer.offer import Terms
 from streamer.telemetry.board import Board
 from streamer.telemetry.incidents import Incidents
 from streamer.telemetry.metrics import Metrics
@@ -82,6 +84,10 @@ class Committed:
 
     def __init__(self) -> None:
         self.checkpoints: list[tuple[float, Checkpoint]] = []
+
+    def terms(self, _: bytes) -> Terms:
+        """Answer as the shard does."""
+        return Terms(max_record_bytes=1_000_000)
 
     def offer(self, offer: Offer) -> asyncio.Future[int | None]:
         """Answer as the shard does."""
@@ -155,7 +161,6 @@ class Stage:
             scout=self.scout,
             buffer=self.buffer,
             profile=profile,
-            topics=cast("Any", _Topics()),
             board=self.board,
             incidents=Incidents(Metrics(self.board)),
             privacy=Privacy("clear", b""),
@@ -176,14 +181,6 @@ class Stage:
     def written(self) -> Checkpoint:
         """The last checkpoint."""
         return self.committed.checkpoints[-1][1]
-
-
-class _Audit:
-    max_record_bytes = 1_000_000
-
-
-class _Topics:
-    audit = _Audit()
 
 
 class _Nobody:
