@@ -52,6 +52,14 @@ COMMANDS: Final = {
     "tail": Command(
         "Published records as sentences; filters, and --follow.", "streamer.commands.tail:tail"
     ),
+    "verify": Command(
+        "Proves the topics: nothing missing, altered, moved or twice; or says what is.",
+        "streamer.commands.verify:verify",
+    ),
+    "status": Command(
+        "Where each environment stands, from the topics alone.",
+        "streamer.commands.status:status",
+    ),
     "dead-letters": Command(
         "What could not become a record: `list`, and the raw bytes with `show`.",
         "streamer.commands.dead_letters:app",
@@ -116,7 +124,7 @@ Exit codes:
   2  usage, settings, a port or a data folder in use
   3  Flatfile refused the credentials
   4  Kafka not reached in time, or topics or permissions wrong
-  5  the answer of `check` or `demo` is no
+  5  the answer of `verify`, `check`, `status` or `demo` is no
 """
 
 NOT_INSTALLED: Final = "(not installed)"

@@ -22,7 +22,7 @@ from streamer.commands.demo_lines import LineView
 from streamer.commands.demo_sandbox import sandbox_process
 from streamer.commands.demo_screen import ScreenView
 from streamer.commands.demo_show import Addresses, Show
-from streamer.commands.proving import read_back, verdict
+from streamer.commands.proving import verdict
 from streamer.commands.quiet import hand_over_warnings
 from streamer.commands.stopping import stop_on_signals, unless_stopped
 from streamer.commands.terminal import INTERRUPTED, is_terminal
@@ -31,6 +31,7 @@ from streamer.daemon import Daemon
 from streamer.kafka import topics
 from streamer.kafka.client import Connection
 from streamer.kafka.reader import LogReader
+from streamer.proof.reading import verified
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -82,7 +83,7 @@ async def demo(
             settings = _settings(url, broker.bootstrap_servers)
             await _publish(settings, show, stop, seconds)
             show.stage = "reading everything back"
-            proof = await read_back(Connection(settings.kafka), settings.kafka.audit_topic)
+            proof = await verified(Connection(settings.kafka), settings.kafka)
             show.stage = "ended"
     sys.stdout.write(f"{verdict(proof, settings.kafka.audit_topic)}\n")
     return 0

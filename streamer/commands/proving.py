@@ -1,4 +1,4 @@
-"""Reads an audit topic back from its beginning and says in a line whether it keeps its promises."""
+"""Says in a line whether what a demo has published keeps its promises."""
 
 from __future__ import annotations
 
@@ -6,23 +6,9 @@ from typing import TYPE_CHECKING
 
 from streamer.commands.terminal import clipped, counted
 from streamer.errors import CheckFailedError
-from streamer.kafka.reader import LogReader
-from streamer.proof.verify import Verifier
 
 if TYPE_CHECKING:
-    from streamer.kafka.client import Connection
-
-
-async def read_back(connection: Connection, topic: str) -> Verifier:
-    """Hold every committed record of a topic against its promises."""
-    verifier = Verifier()
-    async with LogReader(connection) as reader:
-        partitions = await reader.partitions(topic)
-        spans = {each: await reader.bounds(topic, each) for each in partitions}
-        async for chunk in reader.read_all(topic, spans):
-            for message in chunk:
-                verifier.add(message.offset, message.key, message.value)
-    return verifier
+    from streamer.proof.verify import Verifier
 
 
 def verdict(verifier: Verifier, topic: str) -> str:
@@ -37,17 +23,19 @@ def verdict(verifier: Verifier, topic: str) -> str:
             what="not proved: nothing was published",
             next_step="Let it run longer: --seconds.",
         )
-    if verifier.failures:
-        first = verifier.findings[0]
+    failures = verifier.findings.counts.total()
+    if failures:
+        first = verifier.findings.described[0]
         raise CheckFailedError(
             where=f"topic {topic}",
-            what=f"not proved: {verifier.failures:,} of {verifier.records:,} records are wrong; "
-            f"the first, of environment {clipped(first.environment)} at offset {first.offset}: "
-            f"{clipped(first.what)}",
+            what=f"not proved: {counted(failures, 'finding')} in {verifier.records:,} records; the "
+            f"first, of environment {clipped(first.environment)}: {first.kind} at offset "
+            f"{first.place.offset} of {first.place.topic}: {clipped(first.what)}",
             next_step="Please report this: it should not be possible.",
         )
     return (
         f"proved: {counted(verifier.records, 'record')} in "
         f"{counted(len(verifier.environments), 'environment')}, "
-        "every sequence without a gap, every hash right, none there twice"
+        "every sequence without a gap, every hash right, none there twice, "
+        "headers, checkpoints and dead letters in agreement"
     )

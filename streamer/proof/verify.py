@@ -1,123 +1,152 @@
-"""Holds published records against what they promise: sequence, hash chain, and no event twice.
+"""Holds what was published against what it promises.
 
-Pure: it is handed messages and keeps no more than a digest of each. It knows nothing of how a
-record came about, and shares with the writer only the form of the chain, so that a mistake of the
-writer cannot hide itself.
+Pure: it is handed messages, in this order: the records, the checkpoints, the records that came
+meanwhile, the dead letters. It knows nothing of how a record came about, and shares with the writer
+only the form of the chain, so that a mistake of the writer cannot hide itself.
+
+Memory grows with the environments, with the dead letters, and by some 24 bytes a record: the price
+of finding an event that is there twice.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from hashlib import sha256
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from streamer.audit import chain
-from streamer.audit.record import NoRecordError, restore
+from streamer.proof.checkpoints import Checkpoints
+from streamer.proof.findings import Finding, Findings, Kind, Place, name_of
+from streamer.proof.headers import contradictions
+from streamer.proof.identities import Identities
+from streamer.proof.letters import DeadLetters
+from streamer.proof.partitioning import partition_of
+from streamer.proof.record import UnreadableError, read
+from streamer.proof.stretch import Stretch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
-    from streamer.audit.chain import Link
-    from streamer.audit.record import Restored
+    from streamer.kafka.reader import Message
+    from streamer.proof.record import Record
 
-FINDINGS_AT_MOST: Final = 1000
-"""So many are described; all are counted. One early gap can make many records wrong."""
-
-_ID_BYTES: Final = 16
-"""Of the digest of a record id that is kept: a million ids collide once in 10^26 topics."""
-
-
-class Finding(NamedTuple):
-    """Something that does not hold.
-
-    Attributes:
-        environment: The environment's id: the key of the message.
-        offset: Of the message in its partition.
-        what: In words.
-    """
-
-    environment: str
-    offset: int
-    what: str
-
-
-@dataclass(slots=True)
-class _Chain:
-    link: Link
-    offset: int = -1
-    ids: set[bytes] = field(default_factory=set)
+_NOT_OURS: Final = "it does not end in a seal: it was cut, altered there, or is no audit record"
 
 
 class Verifier:
-    """Takes the messages of an audit topic, each partition's in the order of their offsets.
+    """Takes the messages of a deployment's topics, each partition's in the order of their offsets.
 
     Attributes:
-        records: How many were taken.
-        failures: How many things do not hold.
-        findings: The first of them, described.
+        records: How many messages of the audit topic were taken.
+        findings: What does not hold.
+
+    Args:
+        topic: The audit topic.
+        partitions: How many it and the others have.
+        whole: Its partitions of which nothing was deleted.
+        whole_letters: Likewise of the dead letters.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        topic: str,
+        partitions: int,
+        *,
+        whole: Collection[int],
+        whole_letters: Collection[int],
+    ) -> None:
         self.records = 0
-        self.failures = 0
-        self._findings: list[Finding] = []
-        self._chains: dict[str, _Chain] = {}
+        self.findings = Findings()
+        self._topic = topic
+        self._partitions = partitions
+        self._whole = whole
+        self._stretches: dict[bytes, Stretch] = {}
+        self._identities = Identities()
+        self._checkpoints = Checkpoints(partitions, whole, self.findings.add)
+        self._letters = DeadLetters(partitions, whole_letters, self.findings.add)
 
     @property
-    def findings(self) -> Sequence[Finding]:
-        """What does not hold, in the order in which it was found."""
-        return self._findings
+    def environments(self) -> Mapping[str, Stretch]:
+        """What was read of each environment that has records."""
+        return {each.environment: each for each in self._stretches.values() if each.records}
 
-    @property
-    def environments(self) -> Mapping[str, Link]:
-        """Where the chain of each environment ends."""
-        return {environment: each.link for environment, each in self._chains.items()}
-
-    def add(self, offset: int, key: bytes | None, value: bytes | None) -> None:
-        """Take one message, exactly as it lies in the topic."""
+    def take(self, message: Message) -> None:
+        """Take one message of the audit topic, exactly as it lies there."""
         self.records += 1
-        environment = (key or b"").decode("utf-8", "backslashreplace")
-        try:
-            record = restore(value or b"")
-        except NoRecordError:
-            self._report(environment, offset, "it is no audit record")
+        key, value = message.key or b"", message.value or b""
+        stretch = self._stretches.get(key) or self._begin(key)
+        if stretch.partition != message.partition:
+            self._say(Kind.MISPLACED, message, f"it belongs into partition {stretch.partition}")
             return
-        found = self._chains.get(environment)
-        if found is None:
-            found = self._chains[environment] = _Chain(chain.genesis(environment))
-        for what in _wrong(environment, record, value or b"", found, offset):
-            self._report(environment, offset, what)
-        # What follows is held against this record, so that one fault is reported once.
-        found.link = chain.Link(record.sequence, record.digest)
-        found.offset = offset
-        found.ids.add(_identity(record))
+        try:
+            seal = chain.unseal(value)
+        except chain.UnsealedError:
+            self._pass_over(stretch, Kind.UNREADABLE, message, _NOT_OURS)
+            return
+        if not seal.holds():
+            self._pass_over(stretch, Kind.ALTERED, message, "its hash is not that of its bytes")
+            return
+        try:
+            record = read(value)
+        except UnreadableError:
+            self._pass_over(stretch, Kind.UNREADABLE, message, "it is no audit record, version 1")
+            return
+        if record.environment.id != stretch.environment:
+            what = f"its key is not its environment, {record.environment.id}"
+            self._say(Kind.MISPLACED, message, what)
+            return
+        self._follow(stretch, record, seal, message)
 
-    def _report(self, environment: str, offset: int, what: str) -> None:
-        self.failures += 1
-        if len(self._findings) < FINDINGS_AT_MOST:
-            self._findings.append(Finding(environment, offset, what))
+    def take_checkpoint(self, message: Message) -> None:
+        """Take one message of the checkpoint topic."""
+        self._checkpoints.take(message)
 
+    def compare(self) -> None:
+        """Hold the checkpoints, of which all were taken, against the records taken before them."""
+        self._checkpoints.compare(self._stretches, self._topic)
 
-def _wrong(
-    environment: str, record: Restored, value: bytes, found: _Chain, offset: int
-) -> list[str]:
-    wrong = []
-    if record.environment.id != environment:
-        wrong.append(f"its key is not its environment, {record.environment.id}")
-    if record.sequence != found.link.sequence + 1:
-        wrong.append(f"after sequence {found.link.sequence} comes {record.sequence}")
-    elif record.previous != found.link.head:
-        wrong.append(f"sequence {record.sequence} does not name the hash of the record before it")
-    if not chain.unseal(value).holds():
-        wrong.append(f"sequence {record.sequence} was altered: its hash is another")
-    if offset <= found.offset:
-        wrong.append(f"sequence {record.sequence} does not lie behind the one before it")
-    if _identity(record) in found.ids:
-        wrong.append(f"{record.id}, revision {record.revision}, is there twice")
-    return wrong
+    def take_dead_letter(self, message: Message) -> None:
+        """Take one message of the dead-letter topic."""
+        self._letters.take(message)
 
+    def finish(self) -> None:
+        """Everything was taken: say what is missing."""
+        for stretch in self._stretches.values():
+            for wrong in stretch.gaps():
+                place = Place(self._topic, stretch.partition, wrong.offset)
+                self.findings.add(Finding(wrong.kind, stretch.environment, place, wrong.what))
+        self._checkpoints.finish(self._stretches)
+        self._letters.finish(self._stretches)
 
-def _identity(record: Restored) -> bytes:
-    return sha256(f"{record.revision}:{record.id}".encode("utf-8", "surrogatepass")).digest()[
-        :_ID_BYTES
-    ]
+    def _begin(self, key: bytes) -> Stretch:
+        partition = partition_of(key, self._partitions)
+        is_whole = partition in self._whole
+        stretch = Stretch(name_of(key), partition, is_whole=is_whole)
+        self._stretches[key] = stretch
+        return stretch
+
+    def _follow(self, stretch: Stretch, record: Record, seal: chain.Seal, message: Message) -> None:
+        link = chain.Link(record.sequence, seal.digest)
+        wrong = stretch.follow(link, seal.previous, message.offset)
+        stretch.times.take(record.observed, record.at)
+        is_new = self._identities.add(message.key, record.revision, record.id)
+        if not is_new:
+            what = f"{record.id}, revision {record.revision}, is there twice"
+            self._say(Kind.DUPLICATE, message, what)
+        for kind, what, offset in wrong:
+            if kind is not Kind.DUPLICATE or is_new:
+                place = Place(message.topic, message.partition, offset)
+                self.findings.add(Finding(kind, record.environment.id, place, what))
+        for what in contradictions(record, message.headers):
+            self._say(Kind.HEADERS, message, what)
+        if record.payload_omitted is not None:
+            self._letters.expect(message, record.sequence, record.payload_omitted)
+        if self._checkpoints.are_awaited:
+            self._checkpoints.reached(message.key or b"", link)
+
+    def _pass_over(self, stretch: Stretch, kind: Kind, message: Message, what: str) -> None:
+        """Report a message that is not followed, and that may be one of those that are missing."""
+        stretch.unread += 1
+        self._say(kind, message, what)
+
+    def _say(self, kind: Kind, message: Message, what: str) -> None:
+        place = Place.of(message)
+        self.findings.add(Finding(kind, name_of(message.key), place, what))

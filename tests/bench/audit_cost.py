@@ -39,7 +39,8 @@ UNTIL: Final = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
 OBSERVED: Final = "2026-01-05T09:30:01.012Z"
 
 
-def _rows() -> list[Row]:
+def sandbox_rows() -> list[Row]:
+    """Return the events of a sandbox, as a page of them is read."""
     world = World(SandboxOptions(until=UNTIL, events=EVENTS, environments=1), UNTIL.timestamp)
     environment_id = next(iter(world.account.environments))
     query = EventQuery(1, 1, environment_id=environment_id, include_acknowledged=True)
@@ -53,7 +54,8 @@ def _rows() -> list[Row]:
     return parse_page(b'{"data":[%b]}' % b",".join(events), None).rows
 
 
-def _cost_us(run: Callable[[], object], count: int) -> float:
+def cost_us(run: Callable[[], object], count: int) -> float:
+    """Return what the best of many runs took, in microseconds for each of `count` things."""
     best = float("inf")
     for _ in range(ROUNDS):
         began = time.perf_counter()
@@ -64,7 +66,7 @@ def _cost_us(run: Callable[[], object], count: int) -> float:
 
 def main() -> None:
     """Print the cost of each step."""
-    rows = _rows()
+    rows = sandbox_rows()
     drafts = [read(row) for row in rows]
     names = {
         one: Named(one, "Ada Park", "ada@example.com", "resolved", OBSERVED)
@@ -85,7 +87,7 @@ def main() -> None:
     out(f"{len(rows)} events, records of {record_bytes} bytes, {suspect:.1%} suspect\n")
 
     def report(what: str, run: Callable[[], object], per: float = 1.0) -> None:
-        out(f"{what:44} {_cost_us(run, len(rows)) / per:6.2f} µs\n")
+        out(f"{what:44} {cost_us(run, len(rows)) / per:6.2f} µs\n")
 
     innocent = [one for one in copied if not credentials.suspect(one)]
     report("hash alone", lambda: [sha256(body).digest() for body in bodies])

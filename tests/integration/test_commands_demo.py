@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PROVED = re.compile(
     r"proved: ([0-9,]+) records in ([0-9]+) environments, every sequence without a gap, "
-    r"every hash right, none there twice"
+    r"every hash right, none there twice, headers, checkpoints and dead letters in agreement"
 )
 
 WITHIN_S = 55.0

@@ -18,6 +18,7 @@ from streamer import errors
 from streamer.audit.catalog import TOPICS
 from streamer.cli import COMMANDS
 from streamer.config import ENVIRONMENT_PREFIX, Settings
+from streamer.proof.findings import MEANINGS
 from streamer.telemetry.board import Board
 from streamer.telemetry.metrics import Metrics
 
@@ -34,7 +35,7 @@ _EXIT_CODES: Final = {
     2: "usage, settings, a port or a data folder in use",
     3: "Flatfile refused the credentials at start",
     4: "Kafka not reached within the start-up time-out, or topics or permissions wrong",
-    5: "the answer of `check` or `demo` is no",
+    5: "the answer of `verify`, `check`, `status` or `demo` is no",
 }
 
 
@@ -48,6 +49,10 @@ def tables() -> dict[str, str]:
         "settings": _table(("variable", "default", "meaning"), _settings()),
         "metrics": _table(("metric", "labels", "meaning"), _metrics()),
         "exit-codes": _table(("exit code", "meaning"), _exit_codes()),
+        "findings": _table(
+            ("finding", "what it is", "what to do"),
+            ((f"`{kind}`", *meaning) for kind, meaning in MEANINGS.items()),
+        ),
         "catalog": _table(
             (
                 *("topic", "category", "operation", "outcome", "severity"),
