@@ -9,13 +9,15 @@ from streamer.audit.catalog import TOPICS
 from streamer.audit.chain import follows, genesis
 from streamer.audit.record import restore
 from streamer.audit.sentence import parse
+from streamer.inventory import examples as inventory
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
 
 
 def test_what_is_checked_in_is_current() -> None:
     """Whoever changes the record sees in the diff what becomes of every topic."""
-    assert {path.name: path.read_bytes() for path in EXAMPLES.iterdir()} == examples.files()
+    made = {**examples.files(), **inventory.files()}
+    assert {path.name: path.read_bytes() for path in EXAMPLES.iterdir()} == made
 
 
 def test_there_is_one_example_per_topic_and_they_are_a_chain() -> None:
