@@ -37,6 +37,8 @@ from streamer.flatfile.client import FlatfileClient
 from streamer.flatfile.listing import PageRequest
 from streamer.flatfile.lists import Lists
 from streamer.flatfile.server_profile import ServerProfile
+from streamer.inventory import keeper
+from streamer.inventory.told import Told
 from streamer.kafka import topics
 from streamer.kafka.client import Connection, was_reported
 from streamer.kafka.group import Membership
@@ -171,10 +173,12 @@ class Daemon:
             profile = ServerProfile(settings.capture.page_size)
             account_id = environments.account_id or ""
             privacy = _privacy(settings.privacy)
+            told = Told(time.monotonic)
             parts = Parts(
                 settings=settings,
                 client=client,
                 directory=directory,
+                told=told,
                 environments=environments,
                 scout=scout,
                 buffer=Buffer(settings.capture.buffer_bytes),
@@ -195,6 +199,19 @@ class Daemon:
                 profile=profile,
                 environments=environments,
                 archiver=partial(Archiver, parts),
+                keeper=partial(
+                    _keeper,
+                    keeper.Parts(
+                        lists=lists,
+                        told=told,
+                        incidents=self._incidents,
+                        privacy=privacy,
+                        account_id=account_id,
+                        interval_s=settings.inventory.interval,
+                    ),
+                    environments,
+                    checked.partitions,
+                ),
                 board=self.board,
                 incidents=self._incidents,
                 privacy=privacy,
@@ -270,6 +287,21 @@ def _credentials(settings: FlatfileSettings) -> Callable[[], Credentials]:
     secrets = SECRET_FIELDS["flatfile"]
     files = SecretFiles(settings, prefix=f"{ENVIRONMENT_PREFIX}FLATFILE__", secrets=secrets)
     return lambda: credentials_from(files.current())
+
+
+def _keeper(
+    parts: keeper.Parts, environments: Environments, shards: int, shard: int
+) -> keeper.Keeper | None:
+    """Make what keeps the inventory of a shard, if one is kept."""
+    if not parts.interval_s:
+        return None
+
+    def owns(environment_id: str) -> bool:
+        return (
+            environments.includes(environment_id) and partition_of(environment_id, shards) == shard
+        )
+
+    return keeper.Keeper(parts, owns=owns, has_account=shard == 0)
 
 
 def _privacy(settings: PrivacySettings) -> Privacy:

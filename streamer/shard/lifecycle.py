@@ -35,6 +35,7 @@ from streamer.kafka.partitions import partition_of
 from streamer.kafka.transaction import TransactionalProducer
 from streamer.shard.caution import Caution
 from streamer.shard.commits import GroupCommits
+from streamer.shard.inventory import keep
 from streamer.shard.restore import Restore
 from streamer.shard.state import StateMachine
 
@@ -227,6 +228,7 @@ class Shard:
         """Run an archiver for each environment of this shard, as they appear."""
         have: set[str] = set()
         async with asyncio.TaskGroup() as group:
+            self._start_inventory(group, commits)
             for environment in restored.environments:
                 have.add(environment.id)
                 self._start_archiver(group, environment, commits, restored)
@@ -238,6 +240,14 @@ class Shard:
                     have.add(environment.id)
                     if partition_of(environment.id, self._around.topics.partitions) == self.number:
                         self._start_archiver(group, environment, commits, restored)
+
+    def _start_inventory(self, group: asyncio.TaskGroup, commits: GroupCommits) -> None:
+        around = self._around
+        keeper = around.keeper(self.number)
+        if keeper is not None:
+            topic = around.topics.inventory.name
+            keeping = keep(keeper, around.connection, topic, self.number, commits)
+            group.create_task(keeping, name=f"shard {self.number}: inventory")
 
     def _start_archiver(
         self,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from streamer.config import Settings
     from streamer.flatfile.models import Environment
     from streamer.flatfile.server_profile import ServerProfile
+    from streamer.inventory.keeper import Keeper
     from streamer.kafka.client import Connection
     from streamer.kafka.topics import Topics
     from streamer.offer import Committer
@@ -30,6 +31,7 @@ class Surroundings:
     Attributes:
         start: `STREAMER_CAPTURE__START` as an instant, for shards that have none in their record.
         archiver: Builds the archiver of an environment from where it stands.
+        keeper: Builds what keeps the inventory of a shard; None: nothing does.
     """
 
     settings: Settings
@@ -41,6 +43,7 @@ class Surroundings:
     profile: ServerProfile
     environments: Environments
     archiver: Callable[[Environment, int, Resumed, Committer], Archiver]
+    keeper: Callable[[int], Keeper | None]
     board: Board
     incidents: Incidents
     privacy: Privacy

@@ -157,6 +157,7 @@ class Stage:
             settings=settings,
             client=cast("Any", flatfile),
             directory=cast("Any", _Nobody()),
+            told=Told(asyncio.get_running_loop().time),
             environments=self.environments,
             scout=self.scout,
             buffer=self.buffer,
