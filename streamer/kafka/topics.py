@@ -281,7 +281,15 @@ async def _replicas(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> int:
         return settings.replication_factor
     cluster = await admin.describe_cluster()
     broker = str(cluster["brokers"][0]["node_id"])
-    configs = await _configs(admin, ConfigResourceType.BROKER, [broker])
+    try:
+        configs = await _configs(admin, ConfigResourceType.BROKER, [broker])
+    except TopicError:
+        raise TopicError(
+            where=f"broker {broker}",
+            what="its default replication factor may not be read",
+            next_step="Set STREAMER_KAFKA__REPLICATION_FACTOR, or give the user of streamer "
+            "DescribeConfigs on the cluster.",
+        ) from None
     return int(configs.get(broker, {}).get("default.replication.factor", "1"))
 
 
