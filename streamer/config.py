@@ -10,12 +10,13 @@ Secrets are `SecretStr` from the moment they are read; no error raised here quot
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -33,7 +34,18 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as SourceError
 from typing_extensions import override
 
-from streamer.config_checks import LEAST_KEY_BYTES, check_key, check_servers, check_start
+from streamer.config_checks import (
+    LEAST_KEY_BYTES,
+    check_api_url,
+    check_file,
+    check_key,
+    check_prefix,
+    check_secret,
+    check_servers,
+    check_start,
+    check_text,
+)
+from streamer.config_words import in_words
 from streamer.errors import SettingsError
 from streamer.sources import Environment, StringList, name_for_people, read_toml
 
@@ -42,6 +54,10 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_PREFIX: Final = "STREAMER_"
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+Secret = Annotated[SecretStr, AfterValidator(check_secret)]
+Text = Annotated[str, AfterValidator(check_text)]
+File = Annotated[Path, BeforeValidator(check_file)]
 
 
 class _Section(BaseModel):
@@ -53,16 +69,16 @@ class _Section(BaseModel):
 class FlatfileSettings(_Section):
     """Where the account is, and what opens it."""
 
-    api_url: str = Field(
+    api_url: Annotated[str, AfterValidator(check_api_url)] = Field(
         default="https://platform.flatfile.com/api/v1",
         description="The API, up to and including its version. Other regions: "
         "https://platform.eu.flatfile.com/api/v1 and so on.",
     )
-    client_id: str | None = Field(
+    client_id: Text | None = Field(
         default=None, description="Client id of the key pair of an account-level access token."
     )
-    secret: SecretStr | None = Field(default=None, description="Secret of that key pair.")
-    token: SecretStr | None = Field(
+    secret: Secret | None = Field(default=None, description="Secret of that key pair.")
+    token: Secret | None = Field(
         default=None,
         description="A personal access token (pat_…), instead of client id and secret.",
     )
@@ -87,17 +103,6 @@ class FlatfileSettings(_Section):
     def _transport(self) -> FlatfileSettings:
         parts = urlsplit(self.api_url)
         host = (parts.hostname or "").lower()
-        if parts.scheme not in {"https", "http"} or not host:
-            message = "api_url must be an https URL"
-            raise ValueError(message)
-        if parts.username is not None or parts.password is not None:
-            message = "api_url must not carry credentials"
-            raise ValueError(message)
-        try:
-            _ = parts.port
-        except ValueError:
-            message = "the port of api_url must be a number up to 65535"
-            raise ValueError(message) from None
         if parts.scheme == "http" and host not in {*LOOPBACK_HOSTS, *self.plain_http_hosts}:
             message = (
                 "api_url must be https: the token would travel in the clear "
@@ -119,17 +124,15 @@ class KafkaSettings(_Section):
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
         default="PLAIN", description="With SASL_PLAINTEXT and SASL_SSL: how to log in."
     )
-    sasl_username: str | None = Field(default=None, description="User name for SASL.")
-    sasl_password: SecretStr | None = Field(default=None, description="Password for SASL.")
-    ssl_cafile: Path | None = Field(
+    sasl_username: Text | None = Field(default=None, description="User name for SASL.")
+    sasl_password: Secret | None = Field(default=None, description="Password for SASL.")
+    ssl_cafile: File | None = Field(
         default=None, description="Certificates to trust (PEM); default: the system's."
     )
-    ssl_certfile: Path | None = Field(default=None, description="Our own certificate (PEM).")
-    ssl_keyfile: Path | None = Field(default=None, description="The key of our certificate (PEM).")
-    topic_prefix: str = Field(
-        default="flatfile",
-        pattern=r"^[A-Za-z0-9._-]{1,200}$",
-        description="What the names of all topics begin with.",
+    ssl_certfile: File | None = Field(default=None, description="Our own certificate (PEM).")
+    ssl_keyfile: File | None = Field(default=None, description="The key of our certificate (PEM).")
+    topic_prefix: Annotated[str, AfterValidator(check_prefix)] = Field(
+        default="flatfile", description="What the names of all topics begin with."
     )
     partitions: PositiveInt = Field(
         default=12,
@@ -364,17 +367,12 @@ def load_settings(config: Path | None = None) -> Settings:
             next_step=f"Use one variable for each field: {ENVIRONMENT_PREFIX}<SECTION>__<FIELD>.",
         ) from None
     except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False, include_context=False)
+        problems = error.errors(include_input=False, include_url=False)
         first = problems[0]
         name = name_for_people(ENVIRONMENT_PREFIX, first["loc"], in_file, config)
         rest = f" ({len(problems) - 1} more after this one)" if len(problems) > 1 else ""
-        what = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            what = "there is no such setting"
-        elif first["type"] == "model_type":
-            what = "a section holds settings by name"
         raise SettingsError(
             where=name,
-            what=what + rest,
+            what=in_words(first) + rest,
             next_step="See `streamer config --template` for every setting and its form.",
         ) from None

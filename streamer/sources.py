@@ -17,6 +17,7 @@ import structlog
 from pydantic import BaseModel, BeforeValidator, SecretStr
 from pydantic_settings import EnvSettingsSource, NoDecode
 
+from streamer.config_checks import flaw_of
 from streamer.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -93,6 +94,12 @@ def _secret_files(
 def _read(files: Mapping[str, str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, path in files.items():
+        if not path:
+            raise SettingsError(
+                where=name.upper(),
+                what="it is empty, and names no file",
+                next_step="Give the path of a file that holds the secret, or remove the variable.",
+            )
         target = name.removesuffix("_file")
         if target.upper() in {key.upper() for key in os.environ}:
             raise SettingsError(
@@ -108,20 +115,22 @@ def read_secret_file(path: Path, *, where: str) -> str:
     """Read a secret from a file, less its last newline.
 
     Raises:
-        SettingsError: The file cannot be read, or is empty; the message names it, not its content.
+        SettingsError: The file cannot be read, or holds no secret; the message names it, not its
+            content.
     """
     try:
         secret = path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        what = f"cannot read {path}: {reason}"
     else:
-        if secret:
+        if (flaw := flaw_of(secret)) is None:
             return secret
-        reason = "it is empty"
+        what = f"the content of {path} {flaw}"
     raise SettingsError(
         where=where,
-        what=f"cannot read {path}: {reason}",
-        next_step="Give the path of a file that holds the secret and that we may read.",
+        what=what,
+        next_step="Give the path of a file that holds the secret alone and that we may read.",
     )
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import ValidationError
 
 from streamer.config import SECRET_FIELDS, Settings, load_settings
+from streamer.config_words import UNEXPLAINED, in_words
 from streamer.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -57,10 +60,20 @@ def _problem(config: Path | None = None) -> SettingsError:
         ),
         (
             {"STREAMER_FLATFILE__API_URL": f"https://u:{PLANTED}@example.com"},
-            "STREAMER_FLATFILE",
+            "STREAMER_FLATFILE__API_URL",
             "must not carry credentials",
         ),
-        ({"STREAMER_FLATFILE__API_URL": f"ftp://{PLANTED}"}, "STREAMER_FLATFILE", "https URL"),
+        *(
+            ({"STREAMER_FLATFILE__API_URL": url}, "STREAMER_FLATFILE__API_URL", what)
+            for url, what in (
+                (f"ftp://{PLANTED}", "https URL"),
+                ("", "https URL"),
+                (f"https://[{PLANTED}", "https URL"),
+                (f"https://example.com/{PLANTED} v1", "https URL"),
+                (f"https://example.com/v1?token={PLANTED}", "it has no ? and no #"),
+                (f"https://example.com/v1#{PLANTED}", "it has no ? and no #"),
+            )
+        ),
         ({"STREAMER_CAPTURE__INTERVAL": PLANTED}, "STREAMER_CAPTURE__INTERVAL", "number"),
         ({"STREAMER_CAPTURE__INTERVAL": "nan"}, "STREAMER_CAPTURE__INTERVAL", "finite"),
         ({"STREAMER_CAPTURE__INTERVAL": "inf"}, "STREAMER_CAPTURE__INTERVAL", "finite"),
@@ -168,7 +181,71 @@ def test_an_empty_file_is_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (file := tmp_path / "secret").write_text("\n")
     monkeypatch.setenv("STREAMER_FLATFILE__CLIENT_ID", "id")
     monkeypatch.setenv("STREAMER_FLATFILE__SECRET_FILE", str(file))
-    assert _problem().what == f"cannot read {file}: it is empty"
+    assert _problem().what == f"the content of {file} is empty"
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("PLANTED\nPLANTED\n", "has more than one line"),
+        ("PLANTED\n\n", "has more than one line"),
+        ("PLANTED\0", "has a character in it that cannot be seen"),
+        ("PLANTED\x1b[0m", "has a character in it that cannot be seen"),
+        ("\ufeffPLANTED", "has a character in it that cannot be seen"),
+        (" PLANTED", "begins or ends with a space"),
+    ],
+)
+def test_what_nobody_means_as_a_secret_is_refused(
+    content: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a file and in a variable; it would otherwise be refused by whoever it is sent to."""
+    (file := tmp_path / "secret").write_text(content)
+    monkeypatch.setenv("STREAMER_FLATFILE__TOKEN_FILE", str(file))
+    in_file = _problem()
+    assert (in_file.where, in_file.what) == (
+        "STREAMER_FLATFILE__TOKEN_FILE",
+        f"the content of {file} {what}",
+    )
+    assert "PLANTED" not in str(in_file)
+    if "\0" not in content:  # No variable can hold it.
+        monkeypatch.delenv("STREAMER_FLATFILE__TOKEN_FILE")
+        monkeypatch.setenv("STREAMER_FLATFILE__TOKEN", content)
+        in_variable = _problem()
+        assert (in_variable.where, in_variable.what) == ("STREAMER_FLATFILE__TOKEN", what)
+
+
+@pytest.mark.parametrize("field", ["CLIENT_ID", "SECRET", "TOKEN", "SECRET_FILE", "TOKEN_FILE"])
+def test_a_variable_that_is_empty_is_named(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a deployment forgot to fill in is named by its variable, with what to do."""
+    monkeypatch.setenv(f"STREAMER_FLATFILE__{field}", "")
+    problem = _problem()
+    assert problem.where == f"STREAMER_FLATFILE__{field}"
+    assert "is empty" in problem.what
+
+
+def _wrong_values() -> list[tuple[str, str, object]]:
+    """Each setting with values of which at least one is none that it takes."""
+    values: list[object] = ["\x07", "", "nan", -1, 1.5, 10**30, [], [[]], {"a": 1}, True]
+    return [
+        (section, name, value)
+        for section, info in Settings.model_fields.items()
+        for name in info.annotation.model_fields  # type: ignore[union-attr]
+        for value in values
+    ]
+
+
+def test_no_sentence_is_that_of_the_parser() -> None:
+    """Whatever a setting holds, what is wrong with it is said in our words."""
+    said = set()
+    for section, name, value in _wrong_values():
+        try:
+            Settings.model_validate({section: {name: value}})
+        except ValidationError as error:
+            said |= {in_words(each) for each in error.errors(include_input=False)}
+    assert len(said) > 12
+    assert UNEXPLAINED not in said
+    parsers = re.compile(r"Input|String should|valid|tuple|dictionary|\{|<class")
+    assert [each for each in said if parsers.search(each)] == []
 
 
 @pytest.mark.parametrize("text", ["[::1]:9092", "a:1,[::1]:9092", '["[::1]:9092"]', "a"])
@@ -199,7 +276,7 @@ def test_a_port_of_the_api_that_cannot_be_is_refused(
     """It would otherwise look like a connection that broke, which is tried for ever."""
     monkeypatch.setenv("STREAMER_FLATFILE__API_URL", f"https://example.com:{port}/v1")
     problem = _problem()
-    assert problem.what == "the port of api_url must be a number up to 65535"
+    assert problem.what == "has a port that is no number up to 65535"
     assert "PLANTED" not in str(problem)
 
 
