@@ -6,25 +6,21 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from confluent_kafka.admin import (
-    AclBinding,
-    AclOperation,
-    AclPermissionType,
-    AdminClient,
-    ResourcePatternType,
-    ResourceType,
-)
+import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
+from tests.integration.conftest import QUICK
 from tests.support.audit_follower import AuditFollower
+from tests.support.container_files import REPOSITORY
 from tests.support.daemon_process import DaemonProcess, environ_of
-from tests.support.documentation import README
+from tests.support.guarded_broker import PASSWORD, Guarded, guarded_broker
 from tests.support.sandbox_process import SandboxProcess
 from tests.support.streamer_command import streamer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
-    from streamer.broker.local import LocalBroker
+    from collections.abc import Iterator, Sequence
 
 RESOURCES: Final = {
     "topic": ResourceType.TOPIC,
@@ -39,20 +35,6 @@ OPERATIONS: Final = {
     "Write": AclOperation.WRITE,
 }
 
-STRICT: Final = {
-    "listeners": "PLAINTEXT://127.0.0.1:0,SASL://127.0.0.1:0,CONTROLLER://127.0.0.1:0",
-    "advertised.listeners": "PLAINTEXT://127.0.0.1:0,SASL://127.0.0.1:0",
-    "inter.broker.listener.name": "PLAINTEXT",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,"
-    "SASL:SASL_PLAINTEXT",
-    "sasl.enabled.mechanisms": "PLAIN",
-    "listener.name.sasl.plain.sasl.jaas.config": "org.apache.kafka.common.security.plain."
-    'PlainLoginModule required user_ada="secret";',
-    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-    # Who comes through the listener without a login: the broker itself, and this test.
-    "super.users": "User:ANONYMOUS",
-}
-
 
 class Permission(NamedTuple):
     """A row of the README's table."""
@@ -65,7 +47,7 @@ class Permission(NamedTuple):
 
 def listed(prefix: str) -> list[Permission]:
     """Return what the README lists, for topics that begin with this prefix."""
-    text = README.read_text(encoding="utf-8")
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     table = text.partition("<!-- permissions -->")[2].partition("<!-- end -->")[0]
     rows = re.findall(
         r"^\| ([a-z ]+) \| `([^`]+)` \| (prefixed|literal) \| ([A-Za-z, ]+) \|", table, re.MULTILINE
@@ -85,7 +67,7 @@ def grant(servers: str, permissions: Sequence[Permission]) -> None:
             RESOURCES[each.resource],
             each.name,
             ResourcePatternType[each.pattern.upper()],
-            "User:ada",
+            "User:bob",
             "*",
             OPERATIONS[operation],
             AclPermissionType.ALLOW,
@@ -98,32 +80,36 @@ def grant(servers: str, permissions: Sequence[Permission]) -> None:
         done.result(timeout=20)
 
 
+@pytest.fixture
+def guarded(_quick_starts: None) -> Iterator[Guarded]:
+    """A broker that lets its user do nothing yet."""
+    with guarded_broker(QUICK) as broker:
+        yield broker
+
+
 async def test_listed_permissions_are_enough_and_missing_ones_are_named(
-    own_broker: Callable[..., Awaitable[LocalBroker]], prefix: str
+    guarded: Guarded, prefix: str
 ) -> None:
     """Without any, `run` says what it cannot do; with those listed, the worker publishes."""
-    broker = await own_broker(properties=STRICT)
-    said = broker.output_path.read_text()
-    port = re.findall(r"Awaiting socket connections on 127\.0\.0\.1:(\d+)\.", said)[-1]
     async with SandboxProcess(events=100, environments=3) as sandbox:
         environ = environ_of(
             sandbox,
-            f"127.0.0.1:{port}",
+            guarded.sasl,
             prefix,
             KAFKA__SECURITY_PROTOCOL="SASL_PLAINTEXT",
-            KAFKA__SASL_USERNAME="ada",
-            KAFKA__SASL_PASSWORD="secret",  # noqa: S106 - the broker's is thrown away
+            KAFKA__SASL_USERNAME="bob",
+            KAFKA__SASL_PASSWORD=PASSWORD,
         )
         async with DaemonProcess(environ) as daemon:
             assert await daemon.ended() == 4, daemon.text
         assert "the permissions that the README lists" in daemon.text
-        await asyncio.to_thread(grant, broker.bootstrap_servers, listed(prefix))
+        await asyncio.to_thread(grant, guarded.plain, listed(prefix))
         async with DaemonProcess(environ) as daemon:
             assert await daemon.ended() == 4, daemon.text
         assert "its default replication factor may not be read" in daemon.text
         environ["STREAMER_KAFKA__REPLICATION_FACTOR"] = "1"
         async with (
-            AuditFollower(broker.bootstrap_servers, f"{prefix}.audit") as follower,
+            AuditFollower(guarded.plain, f"{prefix}.audit") as follower,
             DaemonProcess(environ, follower=follower) as daemon,
         ):
             await follower.until_published(await sandbox.emit_everywhere(), within_s=40)
