@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
 from streamer.errors import KafkaUnreachableError
@@ -47,46 +51,50 @@ class LogReader:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        options = {
-            **connection.options(),
-            "enable_auto_commit": False,
-            "auto_offset_reset": "earliest",
-            "request_timeout_ms": round(connection.call_timeout_s * 1000),
-        }
+        self._request_ms = round(connection.call_timeout_s * 1000)
         self._committed = AIOKafkaConsumer(
-            **options,
+            **connection.options(),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            request_timeout_ms=self._request_ms,
             isolation_level="read_committed",
             fetch_max_wait_ms=FETCH_WAIT_MS,
         )
-        # Under read_committed the "end" that a consumer is told is the last stable offset: with
-        # anyone's transaction open, committed records behind it would be missed in silence.
-        self._ends = AIOKafkaConsumer(**options, isolation_level="read_uncommitted")
+        self._ends: Any = None
 
     async def __aenter__(self) -> Self:
+        client: Any = self._committed._client  # noqa: SLF001 - for a second fetcher beside its own
         try:
             with self._connection.explained("starting a reader"):
                 async with asyncio.timeout(self._connection.call_timeout_s):
                     await self._committed.start()
-                    await self._ends.start()
         except BaseException:
             await self._close()
             raise
+        # Under read_committed the "end" that a consumer is told is the last stable offset: with
+        # anyone's transaction open, committed records behind it would be missed in silence. So
+        # ends are asked for by one that reads uncommitted, on the same connection.
+        self._ends = Fetcher(client, SubscriptionState(), isolation_level="read_uncommitted")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._close()
 
     async def _close(self) -> None:
-        for consumer in (self._committed, self._ends):
-            await stop_consumer(consumer, within_s=self._connection.call_timeout_s)
+        if self._ends is not None:
+            with contextlib.suppress(KafkaError, TimeoutError):
+                async with asyncio.timeout(self._connection.call_timeout_s):
+                    await self._ends.close()
+        await stop_consumer(self._committed, within_s=self._connection.call_timeout_s)
 
     async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """Where the partition begins, and its high watermark."""
         tp = TopicPartition(topic, partition)
         with self._connection.explained(f"asking for the bounds of {topic}-{partition}"):
             async with asyncio.timeout(self._connection.call_timeout_s):
-                first = (await self._ends.beginning_offsets([tp]))[tp]
-                end = (await self._ends.end_offsets([tp]))[tp]
+                await self._know([topic])
+                first = (await self._ends.beginning_offsets([tp], self._request_ms))[tp]
+                end = (await self._ends.end_offsets([tp], self._request_ms))[tp]
         return first, end
 
     async def left_open(self, topics: Iterable[str], partition: int) -> bool:
@@ -96,7 +104,8 @@ class LogReader:
         with self._connection.explained(f"looking for open transactions in partition {partition}"):
             while True:
                 async with asyncio.timeout(self._connection.call_timeout_s):
-                    ends = await self._ends.end_offsets(tps)
+                    await self._know({tp.topic for tp in tps})
+                    ends = await self._ends.end_offsets(tps, self._request_ms)
                     committed = await self._committed.end_offsets(tps)
                 if all(committed[tp] >= ends[tp] for tp in tps):
                     return False
@@ -109,19 +118,20 @@ class LogReader:
         tps = {TopicPartition(topic, partition): time_ms for partition in partitions}
         with self._connection.explained(f"looking for a time in {topic}"):
             async with asyncio.timeout(self._connection.call_timeout_s):
+                await self._know([topic])
                 # The ends first: asked for afterwards, they would lie behind a record that was
                 # appended between the two answers.
-                ends = await self._ends.end_offsets(list(tps))
-                found = await self._ends.offsets_for_times(tps)
+                ends = await self._ends.end_offsets(list(tps), self._request_ms)
+                found = await self._ends.get_offsets_by_times(tps, self._request_ms)
         return {tp.partition: ends[tp] if found.get(tp) is None else found[tp].offset for tp in tps}
 
     async def partitions(self, topic: str) -> Sequence[int]:
         """The partition numbers of a topic; none if it does not exist."""
         with self._connection.explained(f"looking at topic {topic}"):
             async with asyncio.timeout(self._connection.call_timeout_s):
-                await self._ends._client.force_metadata_update()  # noqa: SLF001 - no public way
-                await self._ends.topics()
-        return sorted(self._ends.partitions_for_topic(topic) or ())
+                await self._committed._client.force_metadata_update()  # noqa: SLF001 - no public way
+                await self._committed.topics()
+        return sorted(self._committed.partitions_for_topic(topic) or ())
 
     async def read(
         self, topic: str, partition: int, start: int, end: int
@@ -183,6 +193,15 @@ class LogReader:
             got = await self._fetched(topic, list(tps))
             for records in got.values():
                 yield records
+
+    async def _know(self, topics: Iterable[str]) -> None:
+        """Have the client know all these topics, with one request.
+
+        Left to itself it asks about one topic that it does not know after the other, 0.1 s each.
+        """
+        client: Any = self._committed._client  # noqa: SLF001 - no public way
+        if any(client.cluster.partitions_for_topic(topic) is None for topic in topics):
+            await client.set_topics({*client.cluster.topics(), *topics})
 
     async def _fetched(self, topic: str, tps: Sequence[Any]) -> Mapping[Any, Sequence[Message]]:
         with self._connection.explained(f"reading {topic}"):

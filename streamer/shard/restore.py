@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from streamer.shard.surroundings import Surroundings
 
 FIRST_OF_ALL: Final = 0
-"""The partition whose shard record speaks for all others too: they must agree on `START`."""
+"""The partition whose shard record speaks for those that have none: they must agree on `START`."""
 
 
 @dataclass(slots=True)
@@ -93,7 +93,13 @@ class Restore:
         link = standing.link or link
         if standing.checkpoint is None:
             return Resumed(standing.cursor, link, known=False, state="polled")
-        return Resumed(standing.cursor, link, known=True, state=standing.checkpoint.state)
+        return Resumed(
+            standing.cursor,
+            link,
+            known=True,
+            state=standing.checkpoint.state,
+            deep_swept=standing.checkpoint.deep_swept,
+        )
 
     async def read(self, *, wait: bool) -> None:
         """Read checkpoints, then records.
@@ -111,13 +117,8 @@ class Restore:
                 self.left_open = True
                 return
             entries = await self._entries(reader, self._number)
-            first = entries
-            if self._number != FIRST_OF_ALL:
-                first = await self._entries(reader, FIRST_OF_ALL)
             start, self.end = await reader.bounds(topics.audit.name, self._number)
-            shard_records = entries.get(SHARD_KEY), first.get(SHARD_KEY)
-            await self._check(reader, shard_records, start)
-            entries.pop(SHARD_KEY, None)
+            await self._check(reader, entries.pop(SHARD_KEY, None), start)
             for value in entries.values():
                 self._take_checkpoint(decode(value, where=f"checkpoints of {self._where}"))
             tails = [s.checkpoint.tail for s in self._standings.values() if s.checkpoint]
@@ -143,10 +144,8 @@ class Restore:
                     entries[message.key] = message.value
         return entries
 
-    async def _check(
-        self, reader: LogReader, entries: tuple[bytes | None, bytes | None], start: int
-    ) -> None:
-        """Hold the shard records against what we were told; make our own if there is none."""
+    async def _check(self, reader: LogReader, value: bytes | None, start: int) -> None:
+        """Hold the shard's record against what we were told; make one if there is none."""
         around = self._around
         expected = ShardRecord(
             account=around.account_id,
@@ -154,24 +153,26 @@ class Restore:
             audit_topic_id=around.topics.audit.id,
             start=around.start,
         )
-        own, first = (
-            None if value is None else decode_shard(value, where=f"record of {self._where}")
-            for value in entries
-        )
-        for found in (own, first):
-            if found is not None:
-                self._compare_record(found, expected)
-        if own is None and await self._has_records(reader, start):
+        if value is not None:
+            own = decode_shard(value, where=f"record of {self._where}")
+            self._compare_record(own, expected)
+            self._floor = own.start
+            return
+        if await self._has_records(reader, start):
             problem = self._refused(
                 "there are audit records, but no checkpoint that belongs to them",
                 "The checkpoint topic was deleted or made anew: restore it, "
                 "or start with another STREAMER_KAFKA__TOPIC_PREFIX.",
             )
             raise problem
-        self._floor = (own or first or expected).start
-        if own is None:
-            record = msgspec.structs.replace(expected, start=self._floor)
-            self.shard_record = [Outgoing(SHARD_KEY, encode_shard(record))]
+        if self._number != FIRST_OF_ALL:
+            others = await self._entries(reader, FIRST_OF_ALL)
+            if (value := others.get(SHARD_KEY)) is not None:
+                first = decode_shard(value, where=f"record of shard {FIRST_OF_ALL}")
+                self._compare_record(first, expected)
+                expected = msgspec.structs.replace(expected, start=first.start)
+        self._floor = expected.start
+        self.shard_record = [Outgoing(SHARD_KEY, encode_shard(expected))]
 
     def _compare_record(self, found: ShardRecord, expected: ShardRecord) -> None:
         # Without an environment at start the account has no name yet: no contradiction.
@@ -273,10 +274,11 @@ class Restore:
         return ShardRefusedError(where=self._where, what=what, next_step=next_step)
 
 
-def _remembered(record: Restored, created_at: datetime | None) -> Remembered:
+def remembered(record: Restored) -> Remembered:
+    """Return what is to be known of a record, so that its event is not published again."""
     return Remembered(
         record.id,
-        created_at,
+        _time(record.time),
         record.revision,
         record.lifecycle.deleted_at,
         record.lifecycle.acknowledged_at,
