@@ -119,7 +119,7 @@ class Connection:
         Raises:
             KafkaUnreachableError: Whatever the block raised from aiokafka, or a time-out.
         """
-        reasons = _Reasons()
+        reasons = _Reasons(tls=self._ssl_context is not None)
         logger = logging.getLogger(_LIBRARY_LOGGER)
         logger.addHandler(reasons)
         try:
@@ -139,16 +139,29 @@ class Connection:
 class _Reasons(logging.Handler):
     """Keeps the last thing that the library complained about."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: bool) -> None:
         super().__init__(level=logging.WARNING)
         self.last: str | None = None
+        self._tls = tls
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
-        if record.exc_info and record.exc_info[1] is not None:
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        told = next((each for each in arguments if isinstance(each, BaseException)), None)
+        if self._tls and (isinstance(told, ConnectionResetError) or _is_no_tls(told)):
+            # What it says is a number, or nothing at all.
+            message = f"{message.removesuffix(str(told))}{_NO_TLS}"
+        elif record.exc_info and record.exc_info[1] is not None:
             message = f"{message}: {_words(record.exc_info[1])}"
         self.last = message
+
+
+_NO_TLS: Final = "the connection ended while TLS was agreed on, as where a listener has no TLS"
+
+
+def _is_no_tls(error: BaseException | None) -> bool:
+    return isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER"
 
 
 def _words(error: BaseException) -> str:

@@ -107,6 +107,18 @@ async def test_untrusted_authority_is_said_to_be_one(guarded: Guarded, prefix: s
     assert "self-signed certificate in certificate chain" in said or "local issuer" in said
 
 
+@pytest.mark.parametrize("protocol", ["SSL", "SASL_SSL"])
+async def test_tls_at_a_plain_listener_is_said_to_be_that(
+    protocol: str, guarded: Guarded, prefix: str
+) -> None:
+    """A broker hangs up on TLS without a word; what that means is said all the same."""
+    options = {**login(PASSWORD), "security_protocol": protocol}
+    said = await refusal_of(guarded.plain, prefix, **options)
+
+    assert f'Unable connect to "{guarded.plain}": the connection ended while TLS' in said
+    assert "as where a listener has no TLS. Check" in said
+
+
 async def test_plain_text_at_a_tls_listener_is_told_in_time(guarded: Guarded, prefix: str) -> None:
     """Speaking without TLS to a listener that wants it ends in an error, in time."""
     said = await refusal_of(guarded.tls, prefix, startup_timeout=5)
