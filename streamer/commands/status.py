@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 PIPE_WIDTH: Final = 240
 """Characters of a line where no terminal bounds it."""
 
+_TITLES: Final = ("shard", "sequence", "last poll", "watermark", "state")
+_NUMBERS: Final = frozenset(_TITLES) - {"state"}
+_GAP: Final = 2
+_NAMES_AT_LEAST: Final = 20
+"""Characters of environment and writer together, however narrow the terminal is."""
+
 _AS_OF_CHECKPOINTS: Final = (
     "Last poll: as its newest checkpoint says, which of a quiet environment can be\n15 minutes old."
 )
@@ -70,35 +76,41 @@ async def status(
     if max_lag is not None and (late or not found):
         for one in late:
             name = clipped(one.checkpoint.environment.id, 100)
-            ago = _ago(one.polled_s(now))
-            sys.stderr.write(f"streamer: {name}: last poll {ago}, more than {max_lag:g} s.\n")
+            age = _age(one.polled_s(now))
+            ago = age if age == "never" else f"{age} ago"
+            sys.stderr.write(f"streamer: {name}: last poll {ago}; --max-lag is {max_lag:g} s.\n")
         return CheckFailedError.exit_code
     return 0
 
 
 def _draw(found: Sequence[Standing], late: Sequence[Standing], now: datetime) -> None:
     console = Console(highlight=False, markup=False, width=None if is_terminal() else PIPE_WIDTH)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("environment", no_wrap=True, overflow="ellipsis", ratio=3)
-    for title in ("shard", "sequence", "last poll", "watermark"):
-        table.add_column(title, no_wrap=True, justify="right")
-    table.add_column("state", no_wrap=True)
-    table.add_column("writer", no_wrap=True, overflow="ellipsis", ratio=2)
+    cells = [_cells(one, now) for one in found]
+    used = sum(max(map(len, column)) + _GAP for column in zip(_TITLES, *cells, strict=True))
+    # A name may be as long as its owner likes; what it says must not push the numbers away.
+    left = max(_NAMES_AT_LEAST, console.width - used - _GAP)
+    name_width = left * 3 // 5
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
+    for title in ("environment", *_TITLES, "writer"):
+        table.add_column(title, no_wrap=True, justify="right" if title in _NUMBERS else "left")
     names = Counter(one.checkpoint.environment.name for one in found)
-    for one in found:
-        checkpoint = one.checkpoint
-        name, id_ = checkpoint.environment.name, checkpoint.environment.id
-        table.add_row(
-            Text(clipped(name if name and names[name] == 1 else id_, 60)),
-            str(one.shard),
-            f"{checkpoint.sequence:,}",
-            Text(_ago(one.polled_s(now)), style="bold red" if one in late else ""),
-            _ago(one.watermark_s(now)),
-            checkpoint.state,
-            Text(clipped(checkpoint.writer, 60)),
-        )
+    for one, (shard, sequence, polled, watermark, state) in zip(found, cells, strict=True):
+        environment = one.checkpoint.environment
+        is_clear = environment.name and names[environment.name] == 1
+        name = Text(clipped(environment.name if environment.name and is_clear else environment.id))
+        writer = Text(clipped(one.checkpoint.writer))
+        name.truncate(name_width, overflow="ellipsis")
+        writer.truncate(left - name_width, overflow="ellipsis")
+        shown = Text(polled, style="bold red" if one in late else "")
+        table.add_row(name, shard, sequence, shown, watermark, state, writer)
     console.print(table)
     console.print(Text(_AS_OF_CHECKPOINTS, style="dim"))
+
+
+def _cells(one: Standing, now: datetime) -> tuple[str, str, str, str, str]:
+    checkpoint = one.checkpoint
+    ages = _age(one.polled_s(now)), _age(one.watermark_s(now))
+    return (str(one.shard), f"{checkpoint.sequence:,}", *ages, checkpoint.state)
 
 
 def _members(one: Standing, now: datetime, *, is_late: bool) -> dict[str, Any]:
@@ -121,11 +133,11 @@ def _members(one: Standing, now: datetime, *, is_late: bool) -> dict[str, Any]:
     }
 
 
-def _ago(seconds: float | None) -> str:
+def _age(seconds: float | None) -> str:
     if seconds is None:
         return "never"
     size, unit = next((each for each in _UNITS if seconds >= each[0]), _UNITS[-1])
-    return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds / size:.0f} {unit}"
 
 
 def _instant(at: datetime | None) -> str | None:
