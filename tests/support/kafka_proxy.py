@@ -30,13 +30,18 @@ class Api(IntEnum):
     LIST_OFFSETS = 2
     METADATA = 3
     OFFSET_COMMIT = 8
+    OFFSET_FETCH = 9
     FIND_COORDINATOR = 10
     JOIN_GROUP = 11
     HEARTBEAT = 12
     LEAVE_GROUP = 13
+    SYNC_GROUP = 14
+    API_VERSIONS = 18
+    CREATE_TOPICS = 19
     INIT_PRODUCER_ID = 22
     ADD_PARTITIONS_TO_TXN = 24
     END_TXN = 26
+    DESCRIBE_CONFIGS = 32
 
 
 class Fault(Enum):
@@ -56,24 +61,26 @@ class Catch:
     """One request to be caught: awaited by the test, released by the test.
 
     Attributes:
+        fault: What becomes of it.
         caught: Set once the request has arrived.
         answered: Set once the broker has answered it, or never will.
     """
 
-    def __init__(self, api: int, fault: Fault, after: int) -> None:
+    def __init__(self, api: int, fault: Fault, after: int, naming: bytes) -> None:
         self.caught: Final = asyncio.Event()
         self.answered: Final = asyncio.Event()
         self._api = api
-        self._fault = fault
+        self.fault: Final = fault
         self._after = after
+        self._naming = naming
         self._released = asyncio.Event()
 
     def release(self) -> None:
         """Let a held request go on to the broker."""
         self._released.set()
 
-    def _takes(self, api: int) -> bool:
-        if api != self._api or self.caught.is_set():
+    def _takes(self, api: int, frame: bytes) -> bool:
+        if api != self._api or self.caught.is_set() or self._naming not in frame:
             return False
         self._after -= 1
         return self._after < 0
@@ -113,9 +120,16 @@ class KafkaProxy:
             await asyncio.wait(self._links)
         await self._server.wait_closed()
 
-    def catch(self, api: int, fault: Fault, *, after: int = 0) -> Catch:
-        """Catch one request of this kind, once so many others of it have passed."""
-        caught = Catch(api, fault, after)
+    def catch(self, api: int, fault: Fault, *, after: int = 0, naming: bytes = b"") -> Catch:
+        """Catch one request of this kind.
+
+        Args:
+            api: Its number.
+            fault: What becomes of it.
+            after: How many others of the kind pass before.
+            naming: Those only that hold these bytes: a transactional id, the name of a topic.
+        """
+        caught = Catch(api, fault, after, naming)
         self._catches.append(caught)
         return caught
 
@@ -135,9 +149,9 @@ class KafkaProxy:
                     if writer is not None:
                         writer.close()
 
-    def _caught(self, api: int) -> Catch | None:
+    def _caught(self, api: int, frame: bytes) -> Catch | None:
         self.seen[api] += 1
-        return next((catch for catch in self._catches if catch._takes(api)), None)
+        return next((catch for catch in self._catches if catch._takes(api, frame)), None)
 
 
 class _Link:
@@ -170,13 +184,13 @@ class _Link:
     async def _forward_requests(self) -> None:
         while (frame := await _frame(self._client)) is not None:
             api, _, correlation = _REQUEST.unpack_from(frame, _LENGTH.size)
-            catch = self._proxy._caught(api)
+            catch = self._proxy._caught(api, frame)
             if catch is not None:
                 self._open[correlation] = catch
                 catch.caught.set()
-                if catch._fault is Fault.LOSE_REQUEST:
+                if catch.fault is Fault.LOSE_REQUEST:
                     return
-                if catch._fault is Fault.HOLD:
+                if catch.fault is Fault.HOLD:
                     await catch._released.wait()
             self._to_broker.write(frame)
             await self._to_broker.drain()
@@ -191,7 +205,7 @@ class _Link:
                 catch = self._open.pop(correlation, None)
                 if catch is not None:
                     catch.answered.set()
-                    if catch._fault is Fault.LOSE_ANSWER:
+                    if catch.fault is Fault.LOSE_ANSWER:
                         return
                 self._to_client.write(frame)
                 with contextlib.suppress(OSError):
