@@ -237,8 +237,11 @@ class CaptureSettings(_Section):
     sweep_interval: PositiveFloat = Field(
         default=300, description="Seconds between two sweeps of that window."
     )
-    deep_sweep_window: ClassVar[float] = 604_800
-    """Seconds that a deep sweep covers. No setting: none is scheduled yet."""
+    deep_sweep_window: NonNegativeFloat = Field(
+        default=604_800,
+        description="Seconds that are looked through once a day, for what was erased or came very "
+        "late; 0: never.",
+    )
     page_size: PositiveInt = Field(default=1000, description="Events asked for in one page.")
     buffer_bytes: PositiveInt = Field(
         default=64 * 1024 * 1024,

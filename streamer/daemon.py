@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
-from streamer.archiver import Archiver, Parts
+from streamer.archiver import Archiver
 from streamer.audit.privacy import Privacy
 from streamer.capture.buffer import Buffer
 from streamer.capture.environments import Environments
@@ -43,6 +43,7 @@ from streamer.kafka import topics
 from streamer.kafka.client import Connection, was_reported
 from streamer.kafka.group import Membership
 from streamer.kafka.partitions import partition_of
+from streamer.publisher import Parts
 from streamer.shard.assignment import Shards
 from streamer.shard.limits import Limits
 from streamer.shard.surroundings import Surroundings

@@ -53,6 +53,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         watermark: The newest `createdAt` proved complete; None before the first look ended.
         polled: When the last complete look began.
         swept: When the last completed sweep began.
+        deep_swept: When the last completed deep sweep began; before the first, the first look.
         seen_from: How far back is known what has been seen.
         tail: Offset in the audit partition from which what has been seen can be read back.
         writer: Which worker wrote this.
@@ -69,6 +70,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     watermark: datetime | None = None
     polled: datetime | None = None
     swept: datetime | None = None
+    deep_swept: datetime | None = None
     seen_from: datetime | None = None
 
 

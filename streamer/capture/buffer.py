@@ -13,7 +13,9 @@ from collections import deque
 class Buffer:
     """Bytes that may be held; a first-come, first-served queue.
 
-    Giving back never waits, so that it cannot be cancelled half-way.
+    Giving back never waits, so that it cannot be cancelled half-way. One holder at a time may go
+    beyond the limit, by what a single look takes: where many looks hold pages and all need more,
+    none would otherwise get on.
 
     Attributes:
         held_bytes: How many are held now.
@@ -23,10 +25,12 @@ class Buffer:
         self.held_bytes = 0
         self._limit = limit_bytes
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._extending: deque[tuple[int, object, asyncio.Future[None]]] = deque()
+        self._overdrawn_by: object | None = None
 
     def has_room(self, size_bytes: int) -> bool:
         """Whether `reserve` would not wait."""
-        return not self._waiting and self._fits(size_bytes)
+        return not self._waiting and not self._extending and self._fits(size_bytes)
 
     async def reserve(self, size_bytes: int) -> None:
         """Wait until there is room. What is larger than the whole budget passes alone."""
@@ -42,6 +46,30 @@ class Buffer:
             self._admit()
             raise
 
+    async def extend(self, size_bytes: int, holder: object) -> None:
+        """Hold more in the middle of a look: before all that begin, and beyond the limit in turn.
+
+        Args:
+            size_bytes: How much more.
+            holder: Whose turn it is, until `end_overdraft`.
+        """
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._extending.append((size_bytes, holder, turn))
+        self._admit()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self.held_bytes -= size_bytes
+            self._admit()
+            raise
+
+    def end_overdraft(self, holder: object) -> None:
+        """Let another one go beyond the limit, if it was this one's turn."""
+        if self._overdrawn_by is holder:
+            self._overdrawn_by = None
+            self._admit()
+
     def adjust(self, change_bytes: int) -> None:
         """Hold more, or less, than was reserved, without waiting."""
         self.held_bytes += change_bytes
@@ -52,7 +80,8 @@ class Buffer:
         self.adjust(-size_bytes)
 
     def _admit(self) -> None:
-        while self._waiting:
+        self._admit_extensions()
+        while self._waiting and not self._extending:
             size_bytes, turn = self._waiting[0]
             if not turn.done():
                 if not self._fits(size_bytes):
@@ -60,6 +89,18 @@ class Buffer:
                 self.held_bytes += size_bytes
                 turn.set_result(None)
             self._waiting.popleft()
+
+    def _admit_extensions(self) -> None:
+        for entry in list(self._extending):
+            size_bytes, holder, turn = entry
+            if not turn.done():
+                if not self._fits(size_bytes):
+                    if self._overdrawn_by not in {None, holder}:
+                        continue
+                    self._overdrawn_by = holder
+                self.held_bytes += size_bytes
+                turn.set_result(None)
+            self._extending.remove(entry)
 
     def _fits(self, size_bytes: int) -> bool:
         return self.held_bytes == 0 or self.held_bytes + size_bytes <= self._limit

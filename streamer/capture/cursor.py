@@ -59,7 +59,6 @@ class Look(Enum):
     FAST = "fast"
     WIDE = "wide"
     SWEEP = "sweep"
-    DEEP_SWEEP = "deep sweep"
 
 
 class Cursor:
@@ -104,6 +103,11 @@ class Cursor:
         self._restored_at = self.position.seen_from or datetime.min.replace(tzinfo=UTC)
 
     @property
+    def floor(self) -> datetime | None:
+        """Nothing older is ever published."""
+        return self._floor
+
+    @property
     def dropped(self) -> int:
         """Rows that came too late to be told from what was published, so far."""
         return self._sieve.dropped
@@ -128,9 +132,7 @@ class Cursor:
             swept=_not_after(at.swept, moment),
         )
 
-    async def look(
-        self, kind: Look, fetch: FetchPage, *, published: Seen | None = None
-    ) -> AsyncGenerator[Capture, None]:
+    async def look(self, kind: Look, fetch: FetchPage) -> AsyncGenerator[Capture, None]:
         """Read once through what `kind` covers; the last capture ends a complete look.
 
         Close it (`contextlib.aclosing`) when leaving early. Whatever `fetch` raises comes out; what
@@ -139,14 +141,11 @@ class Cursor:
         Args:
             kind: Where to begin.
             fetch: Asks for one page of this environment.
-            published: For a deep sweep: what was published since its window began. Without it,
-                nothing from before `seen_from` can be told from what was published, or is read.
         """
-        scope = self._scope(kind, deep=published is not None)
+        scope = self._scope(kind)
         base = base_of(self._read, self._windows)
         joins = scope.start is None or (base is not None and scope.start <= base)
         joins = joins or scope.start == self._floor
-        self._sieve.also = published
         try:
             async with aclosing(walk(fetch, self._profile, scope, self._sieve)) as batches:
                 async for batch in batches:
@@ -198,7 +197,7 @@ class Cursor:
             end_offset = first_offset
         return self._tail.offset(seen_from, end_offset)
 
-    def _scope(self, kind: Look, *, deep: bool = True) -> Scope:
+    def _scope(self, kind: Look) -> Scope:
         """Return what a look covers.
 
         A sweep begins at the last sweep's beginning less the window, not at the watermark less the
@@ -207,7 +206,7 @@ class Cursor:
         """
         at, windows = self._read, self._windows
         base = base_of(at, windows)
-        if at.polled is None and kind is not Look.DEEP_SWEEP:
+        if at.polled is None:
             kind = Look.FAST
         long = self._long
         if kind is Look.FAST and long is not None and self._lasts(long, base):
@@ -222,14 +221,9 @@ class Cursor:
                 start = wide
             case Look.SWEEP:
                 start = min(filter(None, (earlier(at.swept, windows.sweep), wide)), default=None)
-            case Look.DEEP_SWEEP:
-                start = earlier(read_to, windows.deep_sweep)
-        start = earlier(start, READ_MARGIN)
-        if kind is not Look.DEEP_SWEEP or not deep:
-            start = latest(start, at.seen_from)
-        start = latest(start, self._floor)
+        start = latest(earlier(start, READ_MARGIN), at.seen_from, self._floor)
         proved = at.watermark if kind is Look.FAST else None
-        return Scope(start, proved, steady=kind in {Look.SWEEP, Look.DEEP_SWEEP})
+        return Scope(start, proved, steady=kind is Look.SWEEP)
 
     def _lasts(self, long: _LongListing, base: datetime | None) -> bool:
         seen_from = self._read.seen_from
@@ -247,7 +241,7 @@ class Cursor:
 
     def _capture(self, kind: Look, batch: Batch[Reading], *, joins: bool) -> Capture:
         at, begun_at = self._read, batch.begun_at
-        if kind is not Look.DEEP_SWEEP and begun_at is not None:
+        if begun_at is not None:
             watermark, polled, swept = at.watermark, at.polled, at.swept or begun_at
             if joins and batch.proved is not None:
                 watermark = latest(watermark, min(batch.proved, begun_at))

@@ -111,7 +111,6 @@ class Windows:
 
     overlap: timedelta
     sweep: timedelta
-    deep_sweep: timedelta
 
     @classmethod
     def of(cls, settings: CaptureSettings) -> Windows:
@@ -119,7 +118,6 @@ class Windows:
         return cls(
             timedelta(seconds=settings.overlap),
             timedelta(seconds=settings.sweep_window),
-            timedelta(seconds=settings.deep_sweep_window),
         )
 
 

@@ -40,7 +40,6 @@ class Schedule:
         self,
         settings: CaptureSettings,
         *,
-        slot_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -48,12 +47,10 @@ class Schedule:
 
         Args:
             settings: Intervals and windows.
-            slot_s: Second of the day at which this environment's deep sweep is due; None: never.
             clock: Seconds, monotonic.
             chance: From 0 to 1.
         """
         self._settings = settings
-        self._slot = None if slot_s is None else timedelta(seconds=slot_s % 86_400)
         self._clock = clock
         self._chance = chance
         self._wait_s = settings.interval
@@ -61,7 +58,6 @@ class Schedule:
         self._due_s = clock()
         self._wide_due_s = self._due_s
         self._server: tuple[datetime, float] | None = None
-        self._deep_swept_at: datetime | None = None
 
     @property
     def wait_s(self) -> float:
@@ -76,8 +72,6 @@ class Schedule:
         overdue = self._overdue_s(position, now)
         if overdue > (0 if self._is_at_rest else OVERDUE_SWEEPS * self._settings.sweep_interval):
             return Look.SWEEP
-        if self._is_at_rest and self._is_deep_sweep_due(position, now):
-            return Look.DEEP_SWEEP
         if self._clock() >= self._wide_due_s:
             return Look.WIDE
         return Look.FAST
@@ -96,8 +90,6 @@ class Schedule:
         self._failures = 0
         if server_at is not None:
             self._server = (server_at, now_s)
-        if kind is Look.DEEP_SWEEP:
-            self._deep_swept_at = self._server_now()
         if kind in {Look.WIDE, Look.SWEEP}:
             self._wide_due_s = now_s + settings.overlap / 2
         if more:
@@ -143,12 +135,3 @@ class Schedule:
         if position.swept is None:
             return 0.0
         return (now - position.swept).total_seconds() - self._settings.sweep_interval
-
-    def _is_deep_sweep_due(self, position: Position, now: datetime) -> bool:
-        if self._slot is None or not self._settings.deep_sweep_window or position.polled is None:
-            return False
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        slot_at = midnight + self._slot
-        if slot_at > now:
-            slot_at -= timedelta(days=1)
-        return (self._deep_swept_at or position.polled) < slot_at

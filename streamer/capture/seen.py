@@ -141,6 +141,11 @@ class Seen:
             return []
         return self._states(self._id_of(row), row.deleted_at, row.acknowledged_at)
 
+    def digests_of(self, record: Remembered) -> list[int]:
+        """Return the identity of the event of a record, and of what the record tells about it."""
+        states = self._states(record.id, record.deleted_at, record.acknowledged_at)
+        return [hash(record.id), *states]
+
     def _states(self, id_: str, deleted_at: str | None, acknowledged_at: str | None) -> list[int]:
         found = []
         if deleted_at:
@@ -260,8 +265,7 @@ class Seen:
             moment = guess
             self.set_apart(digest, moment)
         else:
-            states = self._states(record.id, record.deleted_at, record.acknowledged_at)
-            known = [digest, *states]
+            known = self.digests_of(record)
             self.add(known, [moment] * len(known), now)
         if record.revision > 1:
             self.revise(digest, record.revision, moment)

@@ -54,13 +54,11 @@ class PendingSieve:
         floor: Nothing older is published.
         seen_from: What is older cannot be told from what was published, and is dropped.
         dropped: How many rows were.
-        also: More that was published, from before `seen_from` (for a deep sweep).
     """
 
     def __init__(self, seen: Seen, excluded: Excluded) -> None:
         self.floor: datetime | None = None
         self.seen_from: datetime | None = None
-        self.also: Seen | None = None
         self.dropped = 0
         self._seen = seen
         self._excluded = excluded
@@ -101,24 +99,17 @@ class PendingSieve:
         return readings
 
     def _unknown(self, digests: Sequence[int], times: Sequence[datetime]) -> set[int]:
-        left = self._seen.unknown(digests, times).difference(self._pending)
-        if left and self.also is not None:
-            left &= self.also.unknown(digests, times)
-        return left
+        return self._seen.unknown(digests, times).difference(self._pending)
 
     def _is_limited(self, oldest: datetime) -> bool:
-        floor, knows_from = self._limits()
-        return (floor is not None and oldest < floor) or (
-            knows_from is not None and oldest < knows_from
+        return (self.floor is not None and oldest < self.floor) or (
+            self.seen_from is not None and oldest < self.seen_from
         )
-
-    def _limits(self) -> tuple[datetime | None, datetime | None]:
-        return self.floor, (self.seen_from if self.also is None else None)
 
     def _pick(
         self, rows: Sequence[Row], times: Sequence[datetime], digests: list[int], left: set[int]
     ) -> list[Reading]:
-        floor, knows_from = self._limits()
+        floor, seen_from = self.floor, self.seen_from
         readings = []
         for row, moment, digest in zip(rows, times, digests, strict=True):
             new = digest in left
@@ -126,7 +117,7 @@ class PendingSieve:
                 continue
             if self._excluded.covers(row.topic) or (floor is not None and moment < floor):
                 continue
-            if knows_from is not None and moment < knows_from:
+            if seen_from is not None and moment < seen_from:
                 self.dropped += new
                 continue
             states = self._seen.states(row)
@@ -140,8 +131,7 @@ class PendingSieve:
         return readings
 
     def _next_revision(self, digest: int) -> int:
-        also = 1 if self.also is None else self.also.revision(digest)
-        last = max(self._seen.revision(digest), self._revisions.get(digest, 1), also)
+        last = max(self._seen.revision(digest), self._revisions.get(digest, 1))
         self._revisions[digest] = last + 1
         return last + 1
 
@@ -169,13 +159,7 @@ class PendingSieve:
 
     def settle(self, traces: Traces, now: datetime | None) -> None:
         """Take what was published out of the pending and into what has been seen."""
-        self._teach(self._seen, traces, now)
-        if self.also is not None:
-            self._teach(self.also, traces, now)
-        self._pending.difference_update(traces.digests)
-        self._guessed.difference_update(traces.digests)
-
-    def _teach(self, seen: Seen, traces: Traces, now: datetime | None) -> None:
+        seen = self._seen
         seen.add(traces.digests, traces.times, now)
         for change in traces.changes:
             seen.add(change.states, [change.created_at] * len(change.states), now)
@@ -185,6 +169,8 @@ class PendingSieve:
             for digest, moment in zip(traces.digests, traces.times, strict=True):
                 if digest in self._guessed:
                     seen.set_apart(digest, moment)
+        self._pending.difference_update(traces.digests)
+        self._guessed.difference_update(traces.digests)
 
     def forget_all_but(self, captured: Iterable[Traces]) -> None:
         """Forget what was read and never captured; `captured` still waits for its commit."""

@@ -35,11 +35,13 @@ from streamer.kafka.partitions import partition_of
 from streamer.kafka.transaction import TransactionalProducer
 from streamer.shard.caution import Caution
 from streamer.shard.commits import GroupCommits
+from streamer.shard.deep_sweeps import DeepSweeps
 from streamer.shard.inventory import keep
 from streamer.shard.restore import Restore
 from streamer.shard.state import StateMachine
 
 if TYPE_CHECKING:
+    from streamer.archiver import Archiver
     from streamer.flatfile.models import Environment
     from streamer.kafka.group import Membership
     from streamer.shard.surroundings import Surroundings
@@ -229,9 +231,11 @@ class Shard:
         have: set[str] = set()
         async with asyncio.TaskGroup() as group:
             self._start_inventory(group, commits)
+            sweeps = DeepSweeps(self.number, self._around)
+            group.create_task(sweeps.run(), name=f"shard {self.number}: deep sweeps")
             for environment in restored.environments:
                 have.add(environment.id)
-                self._start_archiver(group, environment, commits, restored)
+                sweeps.add(self._start_archiver(group, environment, commits, restored))
             while True:
                 known = await self._around.environments.more_than(have)
                 for environment in known.values():
@@ -239,7 +243,7 @@ class Shard:
                         continue
                     have.add(environment.id)
                     if partition_of(environment.id, self._around.topics.partitions) == self.number:
-                        self._start_archiver(group, environment, commits, restored)
+                        sweeps.add(self._start_archiver(group, environment, commits, restored))
 
     def _start_inventory(self, group: asyncio.TaskGroup, commits: GroupCommits) -> None:
         around = self._around
@@ -255,11 +259,12 @@ class Shard:
         environment: Environment,
         commits: GroupCommits,
         restored: Restore,
-    ) -> None:
+    ) -> Archiver:
         archiver = self._around.archiver(
             environment, self.number, restored.resume(environment), commits
         )
         group.create_task(archiver.run(), name=f"archiver {environment.id}")
+        return archiver
 
     async def _failed(self, error: StreamerError) -> bool:
         """Take note of what ended an attempt; whether the next one has to wait longer.

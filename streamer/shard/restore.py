@@ -234,8 +234,9 @@ class Restore:
             if standing is None:
                 standing = _Standing(self._cursor(Position()), None)
                 self._standings[record.environment.id] = standing
-            created_at = _time(record.time)
-            standing.cursor.restore(_remembered(record, created_at), message.offset)
+            memory = remembered(record)
+            created_at = memory.created_at
+            standing.cursor.restore(memory, message.offset)
             standing.last = Link(record.sequence, record.digest)
             if created_at is not None:
                 standing.newest = latest(standing.newest, created_at)

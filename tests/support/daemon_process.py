@@ -135,6 +135,13 @@ class DaemonProcess:
             raise AssertionError(message) from None
         return found[0]
 
+    async def until_events(self, event: str, count: int, *, within_s: float = START_S) -> None:
+        """Wait until there are so many log lines of this event."""
+        async with asyncio.timeout(within_s), self._news:
+            while len(self.events(event)) < count:
+                assert self.is_running, f"it ended: {self.text}"
+                await self._news.wait()
+
     async def web_url(self) -> str:
         """Where it serves health and metrics, as its log says."""
         return str((await self.until_logged("daemon.started"))["web"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from typing_extensions import override
 
-from streamer.archiver import CHECKPOINT_EVERY_S, Archiver, Parts, Resumed
+from streamer.archiver import Archiver, Resumed
 from streamer.audit.chain import genesis
 from streamer.audit.checkpoint import Checkpoint, decode
 from streamer.audit.privacy import Privacy
@@ -31,6 +31,7 @@ from streamer.flatfile.pages import Page
 from streamer.flatfile.server_profile import ServerProfile
 from streamer.inventory.told import Told
 from streamer.offer import Terms
+from streamer.publisher import CHECKPOINT_EVERY_S, Parts
 from streamer.telemetry.board import Board
 from streamer.telemetry.incidents import Incidents
 from streamer.telemetry.metrics import Metrics

@@ -107,3 +107,58 @@ async def test_page_that_turned_out_smaller_lets_the_next_one_pass() -> None:
     buffer.adjust(-50)
     await settled()
     assert waiting.done()
+
+
+async def test_one_look_at_a_time_goes_beyond_the_limit() -> None:
+    """Of many looks that hold pages and need more, one gets on, and the next once it has ended."""
+    buffer = Buffer(100)
+    looks = [object() for _ in range(3)]
+    await buffer.reserve(90)
+    more = [asyncio.ensure_future(buffer.extend(30, look)) for look in looks]
+    await settled()
+    assert [one.done() for one in more] == [True, False, False]
+    again = asyncio.ensure_future(buffer.extend(30, looks[0]))
+    await settled()
+    assert again.done()
+    assert buffer.held_bytes == 150
+    buffer.release(60)
+    buffer.end_overdraft(looks[0])
+    await settled()
+    assert [one.done() for one in more] == [True, True, False]
+
+
+async def test_look_that_goes_on_comes_before_one_that_begins() -> None:
+    """Room that is given back goes to who holds pages already: that brings back more."""
+    buffer = Buffer(100)
+    await buffer.reserve(100)
+    await buffer.extend(10, holder := object())
+    begins = asyncio.ensure_future(buffer.reserve(10))
+    goes_on = asyncio.ensure_future(buffer.extend(50, object()))
+    await settled()
+    assert not goes_on.done()
+    buffer.release(60)
+    await settled()
+    assert (goes_on.done(), begins.done()) == (True, False)
+    buffer.end_overdraft(holder)
+    buffer.release(20)
+    await settled()
+    assert begins.done()
+
+
+async def test_extension_that_is_given_up_takes_nothing() -> None:
+    """Whoever is cancelled while it waits for more, or as it comes, holds none of it."""
+    buffer = Buffer(100)
+    await buffer.reserve(100)
+    await buffer.extend(10, holder := object())
+    waits = asyncio.ensure_future(buffer.extend(10, object()))
+    await settled()
+    waits.cancel()
+    await asyncio.wait({waits})
+    comes = asyncio.ensure_future(buffer.extend(10, other := object()))
+    await settled()
+    buffer.end_overdraft(holder)
+    comes.cancel()
+    await asyncio.wait({comes})
+    buffer.end_overdraft(other)
+    buffer.release(110)
+    assert buffer.held_bytes == 0

@@ -10,7 +10,7 @@ import pytest
 
 from streamer.capture.cursor import Cursor, Look
 from streamer.capture.position import Capture, Position
-from streamer.capture.seen import Remembered, Seen
+from streamer.capture.seen import Remembered
 from streamer.config import CaptureSettings
 from streamer.errors import FlatfileUnavailableError
 from streamer.flatfile.models import BrokenEvent, Event
@@ -45,11 +45,11 @@ def new_cursor(**settings: object) -> Cursor:
 
 
 async def captures_of(
-    cursor: Cursor, server: GeneratedServer, kind: Look = Look.FAST, **options: Seen
+    cursor: Cursor, server: GeneratedServer, kind: Look = Look.FAST
 ) -> list[Capture]:
     """Take one look, and confirm all of it."""
     captures = []
-    async with aclosing(cursor.look(kind, server.fetch, **options)) as looked:
+    async with aclosing(cursor.look(kind, server.fetch)) as looked:
         async for capture in looked:
             captures.append(capture)
             cursor.confirm(capture, 0 if capture.readings else None)
@@ -287,30 +287,6 @@ async def test_without_the_servers_time_no_position_moves(server: GeneratedServe
         capture = await anext(looked)
     assert ids([capture]) == ["e0"]
     assert capture.position == Position()
-
-
-async def test_deep_sweep_finds_what_is_older_than_what_is_remembered(
-    server: GeneratedServer,
-) -> None:
-    """With what the topic knows of a week, latecomers and erasures of that week come out."""
-    day_s = 86_400.0
-    server.now_s = 10 * day_s
-    add(server, 6 * day_s)
-    server.add(Fact("erased", 6 * day_s + 1, 0, deleted_s=10 * day_s + 50))
-    cursor = new_cursor()
-    await captures_of(cursor, server)
-    server.now_s += 100
-    await captures_of(cursor, server, Look.SWEEP)
-    add(server, 6 * day_s + 2, visible_s=10 * day_s + 50)
-    server.now_s += 100
-    assert ids(await captures_of(cursor, server, Look.SWEEP)) == []
-    published = Seen()
-    for fact in server.facts[:2]:
-        published.restore(Remembered(fact.id, fact.created_at), fact.created_at, None)
-    before = cursor.position
-    (capture,) = await captures_of(cursor, server, Look.DEEP_SWEEP, published=published)
-    assert [(r.row.id, r.revision) for r in capture.readings] == [("erased", 2), ("e2", 1)]
-    assert cursor.position == before
 
 
 async def test_stepping_back_forgets_what_the_records_do_not_bear_out(

@@ -159,25 +159,3 @@ def test_waking_makes_a_quiet_environment_due(schedule: Schedule, clock: Clock) 
         look(schedule, clock)
     schedule.wake()
     assert schedule.wait_s == 0
-
-
-def test_deep_sweep_comes_once_a_day_in_its_slot(clock: Clock) -> None:
-    """One deep sweep a day, at the second of the day that belongs to the environment."""
-    schedule = Schedule(CaptureSettings(), slot_s=13 * 3600, clock=clock, chance=lambda: 0.5)
-    look(schedule, clock)
-    hours = []
-    for hour in range(48):
-        kind = schedule.next_look(Position(SERVER, SERVER, clock.server_at))
-        if kind is Look.DEEP_SWEEP:
-            hours.append(hour)
-        schedule.looked(kind, news=True, more=False, server_at=clock.server_at)
-        clock.now_s += 3600
-    assert hours == [1, 25]
-
-
-def test_deep_sweep_without_a_slot_never_comes(clock: Clock) -> None:
-    """Without a slot there is no deep sweep, on any day."""
-    schedule = Schedule(CaptureSettings(), slot_s=None, clock=clock, chance=lambda: 0.5)
-    look(schedule, clock)
-    clock.now_s += 86_400 * 2
-    assert schedule.next_look(Position(SERVER, SERVER, clock.server_at)) is not Look.DEEP_SWEEP

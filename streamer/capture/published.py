@@ -1,0 +1,125 @@
+"""What the log says was published in the last days: 8 bytes a record.
+
+For looks that go back further than what a cursor remembers. Filled in the order of the log, by all
+environments of a shard together, then only asked. In chunks, sorted each, with the times that they
+span: an event is looked for in the few chunks whose span has its `createdAt`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from typing_extensions import override
+
+from streamer.capture.seen import Remembered, Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+CHUNK_DIGESTS: Final = 65_536
+"""Sorting as many takes a few megabytes for a moment."""
+
+
+class _Chunk:
+    __slots__ = ("begins_at", "digests", "ends_at")
+
+    def __init__(self) -> None:
+        self.begins_at = datetime.max.replace(tzinfo=UTC)
+        self.ends_at = datetime.min.replace(tzinfo=UTC)
+        self.digests: array[int] = array("q")
+
+    def freeze(self) -> None:
+        self.digests = array("q", sorted(self.digests))
+
+    def has(self, digest: int, moment: datetime) -> bool:
+        if not self.begins_at <= moment <= self.ends_at:
+            return False
+        place = bisect_left(self.digests, digest)
+        return place < len(self.digests) and self.digests[place] == digest
+
+
+class Published:
+    """The records of a stretch of a shard's log, by environment and id.
+
+    Attributes:
+        knows_from: Nothing is missing of what was created from here on and published before the
+            stretch ended.
+    """
+
+    def __init__(self, *, acknowledged: bool = False) -> None:
+        """Begin with nothing.
+
+        Args:
+            acknowledged: Whether an acknowledgement makes a further revision.
+        """
+        self.knows_from = datetime.min.replace(tzinfo=UTC)
+        self._words = Seen(acknowledged=acknowledged)
+        self._chunks = [_Chunk()]
+        self._revisions: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return sum(len(chunk.digests) for chunk in self._chunks)
+
+    def add(self, environment_id: str, record: Remembered) -> None:
+        """Take in a record; one without a time is of no use here."""
+        moment = record.created_at
+        if moment is None:
+            return
+        salt = hash(environment_id)
+        chunk = self._chunks[-1]
+        digests = self._words.digests_of(record)
+        chunk.digests.extend(digest ^ salt for digest in digests)
+        chunk.begins_at = min(chunk.begins_at, moment)
+        chunk.ends_at = max(chunk.ends_at, moment)
+        if record.revision > 1:
+            self._revisions[digests[0] ^ salt] = record.revision
+        if len(chunk.digests) >= CHUNK_DIGESTS:
+            chunk.freeze()
+            self._chunks.append(_Chunk())
+
+    def freeze(self) -> None:
+        """Take in no more, and be asked."""
+        self._chunks[-1].freeze()
+
+    def has(self, environment_id: str, digest: int, moment: datetime) -> bool:
+        """Whether something created at a moment was published."""
+        salted = digest ^ hash(environment_id)
+        return any(chunk.has(salted, moment) for chunk in self._chunks)
+
+    def revision(self, environment_id: str, digest: int) -> int:
+        """Return the last revision of an event that was published."""
+        return self._revisions.get(digest ^ hash(environment_id), 1)
+
+
+class SeenInLog(Seen):
+    """What a stretch of the log says of one environment, and what was published since."""
+
+    __slots__ = ("_environment_id", "_published")
+
+    def __init__(
+        self,
+        published: Published,
+        environment_id: str,
+        *,
+        acknowledged: bool = False,
+        stub_id: Callable[[bytes], str] | None = None,
+    ) -> None:
+        super().__init__(acknowledged=acknowledged, stub_id=stub_id)
+        self._published = published
+        self._environment_id = environment_id
+
+    @override
+    def unknown(self, digests: Sequence[int], times: Sequence[datetime]) -> set[int]:
+        left = super().unknown(digests, times)
+        return left - {
+            digest
+            for digest, moment in zip(digests, times, strict=True)
+            if digest in left and self._published.has(self._environment_id, digest, moment)
+        }
+
+    @override
+    def revision(self, digest: int) -> int:
+        return max(super().revision(digest), self._published.revision(self._environment_id, digest))

@@ -1,0 +1,112 @@
+"""Deep sweeps from end to end: what was erased or became visible days later, once, beside the rest.
+
+What takes days is set to seconds in the worker's own process; the log is as it is.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import confluent_kafka
+import msgspec
+
+from tests.support.audit_follower import AuditFollower
+from tests.support.daemon_process import DaemonProcess, environ_of
+from tests.support.sandbox_process import SandboxProcess
+
+if TYPE_CHECKING:
+    from streamer.broker.local import LocalBroker
+
+WORKER = """
+import sys
+from datetime import timedelta
+from streamer import cli
+from streamer.shard import deep_sweeps
+deep_sweeps.EVERY = deep_sweeps.TOGETHER = timedelta(seconds={every_s})
+deep_sweeps.CHECKED_EVERY_S = 0.5
+deep_sweeps.RETRIED_AFTER_S = 0.5
+sys.argv = ["streamer", "run"]
+sys.exit(cli.main())
+"""
+
+QUICK = {
+    "CAPTURE__OVERLAP": "2",
+    "CAPTURE__SWEEP_WINDOW": "60",
+    "CAPTURE__SWEEP_INTERVAL": "1",
+    "CAPTURE__INTERVAL": "0.5",
+    "CAPTURE__IDLE_INTERVAL": "0.5",
+}
+
+
+def worker(every_s: float) -> tuple[str, ...]:
+    """Return a program that sweeps deeply every so many seconds."""
+    return ("-c", WORKER.format(every_s=every_s))
+
+
+async def test_latecomers_and_erasures_of_days_ago_come_out_once(
+    broker: LocalBroker, prefix: str
+) -> None:
+    """What a week holds is looked through, again and again, and a restart does not do it anew."""
+    days_ago = (datetime.now(UTC) - timedelta(days=5)).isoformat(timespec="milliseconds")
+    async with SandboxProcess(events=600, environments=3, days=6.5) as sandbox:
+        environ = environ_of(sandbox, broker.bootstrap_servers, prefix, **QUICK)
+        async with AuditFollower(broker.bootstrap_servers, f"{prefix}.audit") as follower:
+            async with DaemonProcess(environ, program=worker(2), follower=follower) as daemon:
+                await follower.until_published(await sandbox.emit_everywhere(), within_s=30)
+                late = await sandbox.emit_everywhere(event={"createdAt": days_ago})
+                erased = [(one["environment"], one["id"]) for one in (await sandbox.ledger())[:3]]
+                await sandbox.post(
+                    "rewrite",
+                    {
+                        "ids": [event_id for _, event_id in erased],
+                        "changes": {"deletedAt": datetime.now(UTC).isoformat()},
+                    },
+                )
+                await follower.until_published(late, within_s=30)
+                await follower.until_records(603 + 3 + 3, within_s=30)
+                done = len(daemon.events("shard.deep_swept"))
+                await daemon.until_events("shard.deep_swept", done + 4)
+                assert await daemon.stop() == 0
+            before = deep_swept(broker.bootstrap_servers, f"{prefix}.checkpoints")
+            async with DaemonProcess(environ, program=worker(3600), follower=follower) as daemon:
+                await follower.until_published(await sandbox.emit_everywhere(), within_s=30)
+                assert await daemon.stop() == 0
+                assert daemon.events("shard.deep_swept") == []
+            assert deep_swept(broker.bootstrap_servers, f"{prefix}.checkpoints") == before
+            found = await follower.findings(await sandbox.ledger())
+    assert found.flaws == []
+    assert follower.judge.records == 603 + 3 + 3 + 3
+
+
+class _Checkpoint(msgspec.Struct):
+    environment: dict[str, Any]
+    deep_swept: datetime
+
+
+def deep_swept(servers: str, topic: str) -> dict[str, datetime]:
+    """Return when each environment's last deep sweep began, as its last checkpoint says."""
+    consumer = confluent_kafka.Consumer(
+        {"bootstrap.servers": servers, "group.id": "checkpoints", "enable.partition.eof": True}
+    )
+    found: dict[str, datetime] = {}
+    try:
+        numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        consumer.assign(
+            [
+                confluent_kafka.TopicPartition(topic, number, confluent_kafka.OFFSET_BEGINNING)
+                for number in numbers
+            ]
+        )
+        left = len(numbers)
+        while left:
+            message = consumer.poll(20)
+            assert message is not None
+            if message.error() is not None:
+                left -= 1
+            elif message.key() != b"_shard" and b'"deep_swept"' in (message.value() or b""):
+                checkpoint = msgspec.json.decode(message.value() or b"", type=_Checkpoint)
+                found[checkpoint.environment["id"]] = checkpoint.deep_swept
+    finally:
+        consumer.close()
+    return found
