@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from streamer.errors import SettingsError
-from streamer.sandbox.faults import Faults, RetryAfter
+from streamer.sandbox.faults import KINDS, Faults, RetryAfter
 from streamer.sandbox.reading import Bound, Order, Reading, Resolution
 
 if TYPE_CHECKING:
@@ -21,6 +21,12 @@ FIXED: Final = frozenset(
 )  # fmt: skip
 """What the account was built from: it cannot change while the sandbox runs."""
 
+
+SHARES: Final = frozenset({*KINDS, "late_share", "hostile_share"})
+"""Of all requests, or of all live events."""
+
+_SIGNED: Final = frozenset({"seed", "clock_offset_s", "date_skew_s"})
+_ROUNDING: Final = 1e-9
 
 CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "order": get_args(Order),
@@ -98,20 +104,16 @@ class SandboxOptions:
     faults: Faults = field(default_factory=Faults)
 
     def __post_init__(self) -> None:
-        for name in ("environments", "events", "days", "rate", "latency_s", "cache_bytes"):
-            if getattr(self, name) < 0:
-                raise SettingsError(
-                    where=f"sandbox option {name}",
-                    what=f"{getattr(self, name)} is negative",
-                    next_step="Give zero or more.",
-                )
-        for name in ("page_cap", "list_cap"):
-            if getattr(self, name) < 1:
-                raise SettingsError(
-                    where=f"sandbox option {name}",
-                    what="a page holds at least one row",
-                    next_step="Give one or more.",
-                )
+        for group in (self, self.reading, self.faults):
+            for option in fields(group):
+                _check_range(option.name, getattr(group, option.name))
+        shares = {kind: getattr(self.faults, kind) for kind in KINDS}
+        if sum(shares.values()) > 1 + _ROUNDING:
+            raise SettingsError(
+                where=f"sandbox options {', '.join(kind for kind in KINDS if shares[kind])}",
+                what="together they are more than all requests",
+                next_step="Give shares of which the sum is at most 1.",
+            )
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> SandboxOptions:
@@ -157,6 +159,34 @@ class SandboxOptions:
             **taken[""],
             reading=replace(self.reading, **taken["reading"]),
             faults=replace(self.faults, **taken["faults"]),
+        )
+
+
+def _check_range(name: str, value: object) -> None:
+    """Hold a number against what it can be.
+
+    Raises:
+        SettingsError: It cannot be that.
+    """
+    if name in _SIGNED or not isinstance(value, int | float):
+        return
+    if not value >= 0:  # Also what is no number.
+        raise SettingsError(
+            where=f"sandbox option {name}",
+            what=f"{value} is negative" if value < 0 else f"{value} is no number",
+            next_step="Give zero or more.",
+        )
+    if name in SHARES and value > 1:
+        raise SettingsError(
+            where=f"sandbox option {name}",
+            what=f"{value:g} is more than all",
+            next_step="It is a share: give a number from 0 to 1.",
+        )
+    if name in {"page_cap", "list_cap"} and value < 1:
+        raise SettingsError(
+            where=f"sandbox option {name}",
+            what="a page holds at least one row",
+            next_step="Give one or more.",
         )
 
 

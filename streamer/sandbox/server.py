@@ -35,6 +35,9 @@ SEND_BUFFER_BYTES: Final = 128 << 10
 """What the kernel may hold of a response that its reader has not taken: a ledger that is to know
 what was read must not be ahead of the reader by a whole page."""
 
+HUNG_UP: Final = 499
+"""The status that nobody gets any more. Source: nginx, "client closed request"."""
+
 SHUTDOWN_S: Final = 1.0
 """How long open connections have to end by themselves."""
 
@@ -143,6 +146,9 @@ async def _gate(
                 now_s = world.now_ms() / 1000
                 return await damage(kind, request, handler, world.options.faults, now_s)
         return await handler(request)
+    except ConnectionError:
+        # Whoever asked has hung up; aiohttp would take it for a fault of ours.
+        return web.Response(status=HUNG_UP)
     except AnswerError as error:
         return refusal(error)
     except web.HTTPException as error:
@@ -157,7 +163,15 @@ async def _date(request: web.Request, response: web.StreamResponse) -> None:
 
 
 async def _admit(request: web.Request) -> None:
+    """Let in who may; what does not exist needs no token.
+
+    Raises:
+        AnswerError: 401.
+        web.HTTPException: There is no such path.
+    """
     world = request.app[api.WORLD]
+    if request.match_info.http_exception is not None:
+        raise request.match_info.http_exception
     if world.options.latency_s:
         await asyncio.sleep(world.options.latency_s)
     if request.path == "/v1/auth":
