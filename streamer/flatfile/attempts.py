@@ -66,6 +66,9 @@ class UnauthorizedError(Exception):
 
 _CHECK_URL: Final = "Check STREAMER_FLATFILE__API_URL."
 
+_ALWAYS_THERE: Final = frozenset({"POST /auth", "GET /environments"})
+"""Asked for first, and there in every account: 404 tells something about the address."""
+
 
 def status_error(
     where: str, status: int, headers: Mapping[str, str], *, signs_in: bool
@@ -94,6 +97,11 @@ def _final_status_error(where: str, status: int, said: str) -> FinalError:
         what, step = f"{said}, not for these credentials", "Check what the token may see."
         forbidden = FlatfileForbiddenError(where=where, what=what, next_step=step)
         return FinalError(outcome="forbidden", error=forbidden)
+    if status == 404 and where in _ALWAYS_THERE:
+        what = f"{said}, so there is no Flatfile API at this address"
+        step = f"{_CHECK_URL} It ends with the API's version, such as /api/v1."
+        astray = FlatfileAnswerError(where=where, what=what, next_step=step)
+        return FinalError(outcome="not_found", error=astray)
     if status == 404:
         what, step = f"{said}, there is no such thing", "It may have been deleted."
         missing = FlatfileNotFoundError(where=where, what=what, next_step=step)

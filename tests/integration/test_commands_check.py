@@ -120,6 +120,21 @@ async def test_nothing_set_says_what_to_set() -> None:
     assert "STREAMER_KAFKA__BOOTSTRAP_SERVERS" in result.out
 
 
+@pytest.mark.parametrize(("path", "personal"), [("/v2", False), ("", False), ("/v2", True)])
+async def test_an_address_without_an_api_is_not_blamed_on_the_credentials(
+    path: str, settings: dict[str, str], *, personal: bool
+) -> None:
+    """404 where every account has something says that the URL is wrong, for both kinds of token."""
+    settings["STREAMER_FLATFILE__API_URL"] = settings["STREAMER_FLATFILE__API_URL"][:-3] + path
+    if personal:
+        del settings["STREAMER_FLATFILE__CLIENT_ID"], settings["STREAMER_FLATFILE__SECRET"]
+        settings["STREAMER_FLATFILE__TOKEN"] = f"pat_{PLANTED}"
+    result = await streamer("check", settings=settings)
+    assert result.code == 5
+    assert "status 404, so there is no Flatfile API at this address. Check STREAMER_" in result.out
+    assert "is refused" not in result.out
+
+
 async def test_an_api_that_is_away_does_not_hide_the_broker(settings: dict[str, str]) -> None:
     """With nobody behind the API's address the check goes on, bounded in time."""
     settings["STREAMER_FLATFILE__API_URL"] = "http://127.0.0.1:1/v1"
