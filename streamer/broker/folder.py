@@ -76,6 +76,12 @@ class DataFolder:
                 what=f"in use by another broker (process {self._owner()})",
                 next_step="Stop that one, or choose another folder with --data.",
             ) from None
+        except (FileExistsError, NotADirectoryError):
+            raise DataFolderError(
+                where=f"data folder {self.path}",
+                what="it, or what it is in, is a file",
+                next_step="Choose a folder with --data, which need not exist.",
+            ) from None
         except OSError as error:
             raise DataFolderError(
                 where=f"data folder {self.path}",

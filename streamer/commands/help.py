@@ -78,7 +78,7 @@ def _text(entry: HelpEntry, console: Console) -> str:
         parts.append(f"[{', '.join(entry.choices)}]")
     if entry.required:
         parts.append("[required]")
-    elif entry.default not in {None, "", "False"}:
+    elif entry.default not in {None, "", "()", "False"}:
         parts.append(f"[default: {entry.default}]")
     return " ".join(part for part in parts if part)
 

@@ -111,8 +111,8 @@ async def preview(
             if printer.printed >= count:
                 break
     _say(
-        f"{counted(printer.printed, 'record')}, as a first run would publish them: sequence and "
-        "hashes count from the beginning. Nothing was written."
+        f"{counted(printer.printed, 'record')}, as in a first run: sequence and hashes count from "
+        "the beginning. Nothing was written."
     )
     return 0
 

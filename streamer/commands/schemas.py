@@ -45,6 +45,12 @@ def _write(file: Path, content: bytes) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
+    except (FileExistsError, NotADirectoryError):
+        raise SettingsError(
+            where=str(file.parent),
+            what="it, or what it is in, is a file",
+            next_step="Name a folder, which need not exist.",
+        ) from None
     except OSError as error:
         raise SettingsError(
             where=str(file),

@@ -61,7 +61,9 @@ async def test_the_chain_of_each_environment_begins_at_its_beginning() -> None:
         assert (record["sequence"], seal.previous) == (sequence + 1, head)
         heads[environment] = record["sequence"], seal.digest
     assert sorted(sequence for sequence, _ in heads.values()) == [30, 30, 30]
-    assert "sequence and hashes count from the beginning" in result.err
+    assert (
+        "90 records, as in a first run: sequence and hashes count from the beginning" in result.err
+    )
 
 
 async def test_lines_are_those_of_tail_and_no_more_than_asked_for() -> None:

@@ -61,7 +61,7 @@ def test_file_in_place_of_the_folder_is_a_sentence(tmp_path: Path) -> None:
 
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         refusal = refusal_of(path)
-        assert "cannot be used" in refusal.what
+        assert refusal.what == "it, or what it is in, is a file"
         assert "--data" in refusal.next_step
 
 

@@ -64,6 +64,7 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
     assert usage.startswith(f"Usage: streamer {name}")
     assert len(summary) > 30
     assert "object at 0x" not in captured.out
+    assert "[default: ()]" not in captured.out
     assert captured.err == ""
 
 

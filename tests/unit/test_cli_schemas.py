@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import pytest
 
 from streamer.audit import examples
 from streamer.cli import call
-
-if TYPE_CHECKING:
-    import pytest
 
 SCHEMAS: Final = Path(__file__).parents[2] / "schemas"
 
@@ -33,10 +32,15 @@ def test_every_file_is_written_as_it_is(tmp_path: Path) -> None:
         assert written[Path("examples") / name] == content
 
 
-def test_a_folder_that_cannot_be_written_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("below", ["", "folder"])
+def test_a_file_in_place_of_the_folder_is_named(
+    below: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file in the way ends with a sentence and exit code 2."""
-    (tmp_path / "file").write_text("x")
-    assert call(["schemas", str(tmp_path / "file")]) == 2
-    assert "cannot be written" in capsys.readouterr().err
+    """A file in the way ends with a sentence that says so, and exit code 2; it stays as it was."""
+    (file := tmp_path / "file").write_text("x")
+    assert call(["schemas", str(file / below)]) == 2
+    assert capsys.readouterr().err == (
+        f"streamer: {file / below}: it, or what it is in, is a file. "
+        "Name a folder, which need not exist.\n"
+    )
+    assert file.read_text() == "x"
