@@ -23,8 +23,15 @@ from streamer.capture.presence import Presence
 from streamer.capture.published import SeenInLog
 from streamer.capture.room import Room
 from streamer.capture.schedule import Schedule
-from streamer.errors import AnswerTooLargeError, FlatfileAnswerError, FlatfileError
+from streamer.errors import (
+    AnswerTooLargeError,
+    EnvironmentReturnedError,
+    FlatfileAnswerError,
+    FlatfileError,
+    FlatfileNotFoundError,
+)
 from streamer.flatfile.budget import Priority
+from streamer.flatfile.listing import PageRequest
 from streamer.publisher import Publisher
 from streamer.telemetry.board import EnvironmentStatus
 
@@ -35,7 +42,6 @@ if TYPE_CHECKING:
     from streamer.capture.cursor import Cursor
     from streamer.capture.position import Capture
     from streamer.capture.published import Published
-    from streamer.flatfile.listing import PageRequest
     from streamer.flatfile.models import Environment
     from streamer.flatfile.pages import Page
     from streamer.offer import Committer
@@ -57,6 +63,8 @@ class Resumed:
         known: Whether it has a checkpoint.
         state: How it answered by then.
         deep_swept: When its last complete deep sweep began.
+        is_read_back: Whether the cursor knows what was published. Otherwise nothing may be read,
+            only asked whether it answers again.
     """
 
     cursor: Cursor
@@ -64,6 +72,7 @@ class Resumed:
     known: bool
     state: EnvironmentState
     deep_swept: datetime | None = None
+    is_read_back: bool = True
 
 
 class Archiver:
@@ -85,6 +94,7 @@ class Archiver:
         self._id = environment.id
         self._cursor = resumed.cursor
         self._known = resumed.known
+        self._is_read_back = resumed.is_read_back
         self._clock = asyncio.get_running_loop().time
         self._schedule = self._new_schedule()
         self._presence = Presence(resumed.state, clock=self._clock)
@@ -118,7 +128,11 @@ class Archiver:
         self._woken.set()
 
     async def run(self) -> None:
-        """Archive, for ever. Ends by being cancelled, which is safe at any moment."""
+        """Archive, for ever. Ends by being cancelled, which is safe at any moment.
+
+        Raises:
+            EnvironmentReturnedError: It answers, and has to be read back first.
+        """
         self._parts.board.environments[self._id] = self._status
         self._parts.scout.listen(self._id, self.wake)
         self._parts.environments.listen(self._id, self._return)
@@ -211,11 +225,14 @@ class Archiver:
                 self._parts.profile.shrink()
             self._presence.failed(error)
             status.state = self._presence.state
+            is_missing = isinstance(error, FlatfileNotFoundError)
+            status.is_gone = is_missing and not self._parts.environments.is_listed(self._id)
             schedule.failed(self._presence.wait_s)
             self._parts.incidents.poll_failed(self._id, error.what, wait_s=schedule.wait_s)
             return
         self._presence.answered()
         status.state = self._presence.state
+        status.is_gone = False
         status.polled = time.monotonic()
         status.watermark = self._cursor.position.watermark
         self.server_at = last.server_at or self.server_at
@@ -224,6 +241,8 @@ class Archiver:
 
     async def _archive(self) -> tuple[Capture, bool]:
         """Look once, publishing as it comes; the last capture, and whether there were news."""
+        if not self._is_read_back:
+            await self._find_out()
         last: Capture | None = None
         news = False
         try:
@@ -252,6 +271,15 @@ class Archiver:
                 next_step="It is tried again.",
             )
         return last, news
+
+    async def _find_out(self) -> None:
+        """Ask for a single event of an environment that did not answer for a while."""
+        await self._parts.client.events_page(PageRequest(None, 1, 1), self._id)
+        raise EnvironmentReturnedError(
+            where=f"environment {self._id}",
+            what="answers again, and its records were not read back meanwhile",
+            next_step="Its shard is restored with it.",
+        )
 
     async def _fetch(self, request: PageRequest) -> Page:
         reserved = await self._room.reserve(self._publisher.settle)

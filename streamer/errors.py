@@ -16,6 +16,7 @@
     │   ├── TopicError                 4   a topic is missing, or made differently
     │   └── ShardRefusedError          4   what the log says contradicts what we were told
     ├── ShardLostError                     (retriable) fenced, or no longer assigned
+    ├── EnvironmentReturnedError           (retriable) it answers again, and was not read back
     ├── CommitUnknownError                 (retriable) a commit whose outcome is not known
     ├── CommitRefusedError                 (retriable) the broker refused one record for good
     ├── BrokerStartError               1   the local Apache Kafka could not be fetched or started
@@ -123,6 +124,15 @@ class ShardLostError(StreamerError):
 
     Both a new owner and a transaction that outlived its time-out look like this: ask the group
     anew. Still assigned: restore the shard. Otherwise: stop it quietly.
+    """
+
+    retriable = True
+
+
+class EnvironmentReturnedError(StreamerError):
+    """An environment answers again whose records were not read back while it did not.
+
+    Restore its shard with all environments, and go on.
     """
 
     retriable = True

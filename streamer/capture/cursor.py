@@ -119,6 +119,10 @@ class Cursor:
         self._seen.restore(record, self._restored_at, now)
         self._tail.add(offset, self._restored_at)
 
+    def keep_tail(self, offset: int) -> None:
+        """Hold the tail where it is: what is behind it was not read back."""
+        self._tail.add(offset, datetime.max.replace(tzinfo=UTC))
+
     def step_back(self, moment: datetime | None) -> None:
         """Believe the checkpoint only up to `moment`: what it says beyond has no records.
 

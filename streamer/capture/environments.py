@@ -68,6 +68,10 @@ class Environments:
         """Whether this deployment reads an environment, if there is one of that id."""
         return not self._included or environment_id in self._included
 
+    def is_listed(self, environment_id: str) -> bool:
+        """Whether the account's list showed an environment when it was last read."""
+        return environment_id in self._listed
+
     def listen(self, environment_id: str, returned: Callable[[], None]) -> None:
         """Tell whoever reads an environment when the list shows it and did not the time before."""
         self._listeners[environment_id] = returned

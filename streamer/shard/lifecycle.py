@@ -26,6 +26,7 @@ import structlog
 from streamer.errors import (
     CommitRefusedError,
     CommitUnknownError,
+    EnvironmentReturnedError,
     KafkaUnreachableError,
     ShardLostError,
     ShardRefusedError,
@@ -88,6 +89,7 @@ class Shard:
         self._free.set()
         self._commits: GroupCommits | None = None
         self._ended_leftovers = False
+        self._reads_everything = False
         self._log = log.bind(shard=number)
 
     @property
@@ -118,6 +120,7 @@ class Shard:
                     CommitRefusedError,
                     KafkaUnreachableError,
                     ShardRefusedError,
+                    EnvironmentReturnedError,
                 ) as group:
                     error = _first(group)
                     reason = type(error).__name__.removesuffix("Error")
@@ -178,13 +181,14 @@ class Shard:
                 return False
             began = time.monotonic()
             restored = Restore(self.number, self._around)
-            await restored.read(wait=self._ended_leftovers)
+            await restored.read(wait=self._ended_leftovers, everything=self._reads_everything)
             if restored.left_open:
                 self._ended_leftovers = True
                 self._log.error("shard.transaction_left_open", reason="ended with an abort")
                 await producer.abort_leftovers(self._around.topics.names)
                 return True
             self._ended_leftovers = False
+            self._reads_everything = False
             self._around.incidents.restored(
                 shard=self.number,
                 reason=reason,
@@ -280,6 +284,7 @@ class Shard:
             self._around.board.refusals[self.number] = error.what
             self._log.error("shard.refused", reason=str(error))
             return True
+        self._reads_everything = isinstance(error, EnvironmentReturnedError)
         self._log.warning("shard.starts_over", reason=str(error))
         if not isinstance(error, CommitRefusedError):
             return True

@@ -58,6 +58,7 @@ class Restore:
     """A shard as the log has it.
 
     Attributes:
+        begin: Where reading the audit partition began.
         end: The end of the audit partition.
         records: How many were read back.
         left_open: Whether a transaction of an earlier owner holds the shard; nothing was read then.
@@ -65,11 +66,13 @@ class Restore:
     """
 
     def __init__(self, number: int, around: Surroundings) -> None:
+        self.begin = 0
         self.end = 0
         self.records = 0
         self.left_open = False
         self.shard_record: list[Outgoing] = []
         self._number = number
+        self._start = 0
         self._around = around
         self._where = f"shard {number} of {around.topics.audit.name}"
         self._floor: datetime | None = None
@@ -93,18 +96,25 @@ class Restore:
         link = standing.link or link
         if standing.checkpoint is None:
             return Resumed(standing.cursor, link, known=False, state="polled")
+        checkpoint = standing.checkpoint
+        is_read_back = checkpoint.tail >= self.begin or self.begin == self._start
+        if not is_read_back:
+            standing.cursor.keep_tail(checkpoint.tail)
         return Resumed(
             standing.cursor,
             link,
             known=True,
-            state=standing.checkpoint.state,
-            deep_swept=standing.checkpoint.deep_swept,
+            state=checkpoint.state,
+            deep_swept=checkpoint.deep_swept,
+            is_read_back=is_read_back,
         )
 
-    async def read(self, *, wait: bool) -> None:
+    async def read(self, *, wait: bool, everything: bool = False) -> None:
         """Read checkpoints, then records.
 
         Args:
+            everything: Also the records of environments that did not answer when their checkpoint
+                was written: those of all this time, since they hold their tail back.
             wait: Wait for a transaction that is open, instead of saying so and reading nothing.
 
         Raises:
@@ -118,21 +128,30 @@ class Restore:
                 return
             entries = await self._entries(reader, self._number)
             start, self.end = await reader.bounds(topics.audit.name, self._number)
+            self._start = start
             await self._check(reader, entries.pop(SHARD_KEY, None), start)
             for value in entries.values():
                 self._take_checkpoint(decode(value, where=f"checkpoints of {self._where}"))
-            tails = [s.checkpoint.tail for s in self._standings.values() if s.checkpoint]
-            begin = max(start, min(tails, default=self.end))
-            if begin > self.end:
+            self.begin = max(start, min(self._tails(everything=everything), default=self.end))
+            if self.begin > self.end:
                 problem = self._refused(
-                    f"a checkpoint points to offset {begin}, behind the end at {self.end}",
+                    f"a checkpoint points to offset {self.begin}, behind the end at {self.end}",
                     "The audit topic was cut or made anew: use another prefix, "
                     "or restore the topic.",
                 )
                 raise problem
-            async for chunk in reader.read(topics.audit.name, self._number, begin, self.end):
+            async for chunk in reader.read(topics.audit.name, self._number, self.begin, self.end):
                 self._take_records(chunk)
         self._compare(start)
+
+    def _tails(self, *, everything: bool) -> list[int]:
+        checkpoints = [one.checkpoint for one in self._standings.values() if one.checkpoint]
+        return [
+            checkpoint.tail
+            for checkpoint in checkpoints
+            if self._around.environments.includes(checkpoint.environment.id)
+            and (everything or checkpoint.state == "polled")
+        ]
 
     async def _entries(self, reader: LogReader, number: int) -> dict[bytes, bytes]:
         topic = self._around.topics.checkpoints.name

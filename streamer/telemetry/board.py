@@ -25,6 +25,8 @@ class EnvironmentStatus:
     Attributes:
         polled: Loop-independent monotonic seconds of the end of the last complete look, or of when
             this worker took the environment over.
+        is_gone: Answers 404, and the account does not list it: not blindness, though it does not
+            rest yet.
         watermark: Everything visible with `createdAt` up to here is published; server's time.
     """
 
@@ -33,6 +35,7 @@ class EnvironmentStatus:
     shard: int
     state: EnvironmentState = "polled"
     polled: float = field(default_factory=time.monotonic)
+    is_gone: bool = False
     watermark: datetime | None = None
     sequence: int = 0
     records: int = 0
@@ -62,7 +65,7 @@ class Board:
         return [
             status
             for status in self.environments.values()
-            if status.state == "polled" and status.since_poll_s > after_s
+            if status.state == "polled" and not status.is_gone and status.since_poll_s > after_s
         ]
 
     def drop_shard(self, shard: int) -> None:

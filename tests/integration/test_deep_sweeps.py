@@ -6,12 +6,10 @@ What takes days is set to seconds in the worker's own process; the log is as it 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
-
-import confluent_kafka
-import msgspec
+from typing import TYPE_CHECKING
 
 from tests.support.audit_follower import AuditFollower
+from tests.support.checkpoints import checkpoints_of
 from tests.support.daemon_process import DaemonProcess, environ_of
 from tests.support.sandbox_process import SandboxProcess
 
@@ -68,45 +66,18 @@ async def test_latecomers_and_erasures_of_days_ago_come_out_once(
                 done = len(daemon.events("shard.deep_swept"))
                 await daemon.until_events("shard.deep_swept", done + 4)
                 assert await daemon.stop() == 0
-            before = deep_swept(broker.bootstrap_servers, f"{prefix}.checkpoints")
+            before = deep_swept(broker.bootstrap_servers, prefix)
             async with DaemonProcess(environ, program=worker(3600), follower=follower) as daemon:
                 await follower.until_published(await sandbox.emit_everywhere(), within_s=30)
                 assert await daemon.stop() == 0
                 assert daemon.events("shard.deep_swept") == []
-            assert deep_swept(broker.bootstrap_servers, f"{prefix}.checkpoints") == before
+            assert deep_swept(broker.bootstrap_servers, prefix) == before
             found = await follower.findings(await sandbox.ledger())
     assert found.flaws == []
     assert follower.judge.records == 603 + 3 + 3 + 3
 
 
-class _Checkpoint(msgspec.Struct):
-    environment: dict[str, Any]
-    deep_swept: datetime
-
-
-def deep_swept(servers: str, topic: str) -> dict[str, datetime]:
+def deep_swept(servers: str, prefix: str) -> dict[str, str]:
     """Return when each environment's last deep sweep began, as its last checkpoint says."""
-    consumer = confluent_kafka.Consumer(
-        {"bootstrap.servers": servers, "group.id": "checkpoints", "enable.partition.eof": True}
-    )
-    found: dict[str, datetime] = {}
-    try:
-        numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        consumer.assign(
-            [
-                confluent_kafka.TopicPartition(topic, number, confluent_kafka.OFFSET_BEGINNING)
-                for number in numbers
-            ]
-        )
-        left = len(numbers)
-        while left:
-            message = consumer.poll(20)
-            assert message is not None
-            if message.error() is not None:
-                left -= 1
-            elif message.key() != b"_shard" and b'"deep_swept"' in (message.value() or b""):
-                checkpoint = msgspec.json.decode(message.value() or b"", type=_Checkpoint)
-                found[checkpoint.environment["id"]] = checkpoint.deep_swept
-    finally:
-        consumer.close()
-    return found
+    found = checkpoints_of(servers, f"{prefix}.checkpoints")
+    return {key: checkpoint["deep_swept"] for key, checkpoint in found.items()}

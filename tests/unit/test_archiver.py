@@ -142,6 +142,7 @@ class Stage:
         *,
         committed: Committed | None = None,
         buffer_bytes: int = 64 * 1024 * 1024,
+        is_read_back: bool = True,
     ) -> None:
         settings = Settings()
         self.board = Board()
@@ -169,8 +170,13 @@ class Stage:
             account_id="us_acc_one",
             writer="here/1",
         )
+        self.cursor = Cursor(settings.capture, profile)
         resumed = Resumed(
-            Cursor(settings.capture, profile), genesis(ENVIRONMENT.id), known=True, state=state
+            self.cursor,
+            genesis(ENVIRONMENT.id),
+            known=True,
+            state=state,
+            is_read_back=is_read_back,
         )
         self.archiver = Archiver(parts, ENVIRONMENT, 0, resumed, self.committed)
 
