@@ -1,8 +1,14 @@
-"""Where log lines go and what they look like: JSON, or coloured text at a terminal; to stderr."""
+"""Where log lines go and what they look like: JSON, or coloured text at a terminal; to stderr.
+
+Names of environments come from the API. Whoever looks at a log does so in a terminal in the end:
+what it would obey, or would not show, is written as an escape.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import sys
 import time
 from typing import TYPE_CHECKING, Final
@@ -20,6 +26,18 @@ REPEATED_WITHIN_S: Final = 10.0
 """A library's line that comes again within this time is counted, not written: aiokafka reports
 every failed reconnect, dozens a second while a broker is away."""
 
+_UNSEEN: Final = (
+    r"\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u2028-\u202e"
+    r"\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
+)
+"""Controls beyond ASCII (C1), what breaks lines, and format characters: bidi, invisible, tags.
+Source: Unicode Standard Annex 44, General Category."""
+
+_IN_JSON: Final = re.compile(f"[{_UNSEEN}]")
+"""JSON itself escapes the controls of ASCII but one."""
+
+_IN_TEXT: Final = re.compile(rf"[\x00-\x1f{_UNSEEN}]")
+
 
 def configure(settings: LogSettings) -> None:
     """Set up structlog, and route the standard library's logging through it.
@@ -34,7 +52,10 @@ def configure(settings: LogSettings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     rendering: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        [
+            _escape_values,
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        ]
         if as_text
         else [
             structlog.processors.ExceptionRenderer(
@@ -105,9 +126,22 @@ def _name_library(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return event
 
 
+def _escape_values(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Let no text of a line reach a terminal as it came."""
+    return {
+        key: _IN_TEXT.sub(_escaped, value) if isinstance(value, str) else value
+        for key, value in event.items()
+    }
+
+
 def _to_json(event: EventDict, **_: object) -> bytes:
-    return orjson.dumps(event, default=str)
+    return _to_json_text(event).encode()
 
 
 def _to_json_text(event: EventDict, **_: object) -> str:
-    return orjson.dumps(event, default=str).decode()
+    return _IN_JSON.sub(_escaped, orjson.dumps(event, default=str).decode())
+
+
+def _escaped(found: re.Match[str]) -> str:
+    character = found[0]
+    return f"\\u{ord(character):04x}" if character <= "\uffff" else json.dumps(character)[1:-1]
