@@ -62,10 +62,16 @@ Listener: TypeAlias = Callable[[ListKey], Reading | None]
 
 @dataclass(slots=True, weakref_slot=True)
 class _Turn:
-    """Who may read one list, and how often that has been done while somebody waited."""
+    """Who may read one list.
+
+    Attributes:
+        times_read: How often that has been done while somebody waited.
+        told: How many listeners there had been when it was last begun.
+    """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     times_read: int = 0
+    told: int = 0
 
 
 class Lists:
@@ -74,12 +80,14 @@ class Lists:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._listeners: dict[Listener, None] = {}
+        self._had_listeners = 0
         self._turns: WeakValueDictionary[ListKey, _Turn] = WeakValueDictionary()
         self._shows_archived = False
 
     def listen(self, listener: Listener) -> None:
         """Tell a listener of every list that is read from now on."""
         self._listeners[listener] = None
+        self._had_listeners += 1
 
     def unlisten(self, listener: Listener) -> None:
         """Tell it of none any more."""
@@ -102,9 +110,11 @@ class Lists:
             FlatfileError: It could not be read to its end.
         """
         turn = self._turns.setdefault(which, _Turn())
-        before = turn.times_read
+        before, listeners = turn.times_read, self._had_listeners
         async with turn.lock:
-            if turn.times_read == before:
+            # One that was begun before somebody listened has not told them.
+            if turn.times_read == before or turn.told < listeners:
+                turn.told = self._had_listeners
                 await self._read(which, Priority.INVENTORY)
                 turn.times_read += 1
 

@@ -145,12 +145,22 @@ async def change_environments(request: web.Request) -> web.Response:
 
 
 async def change_object(request: web.Request) -> web.Response:
-    """Change a user, guest, agent or space (`{"id": "…", "changes": {"name": "…"}}`).
+    """Make an object, change one or delete one.
 
-    Without `changes` it is deleted: its id answers 404 from then on.
+    With `kind` (`user`; or `agent`, `guest`, `space`, with the id of an `environment`) one is made,
+    and `changes` are applied to it. With `id` that one is changed (`{"name": "…"}`), or, without
+    `changes`, deleted: its id answers 404 from then on.
     """
     body = await _body(request)
-    if not request.app[WORLD].account.change(str(body.get("id")), body.get("changes")):
+    world, changes = request.app[WORLD], body.get("changes")
+    if "kind" in body:
+        try:
+            made = world.add_object(str(body["kind"]), body.get("environment"))
+        except (KeyError, ValueError) as error:
+            raise AnswerError(400, "invalid_body", str(error)) from error
+        made.update(changes or {})
+        return json_answer({"id": made["id"]})
+    if not world.account.change(str(body.get("id")), changes):
         raise AnswerError(404, "not_found", "nothing has this id")
     return json_answer({"id": body["id"]})
 

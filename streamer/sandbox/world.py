@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from streamer.sandbox.account import Environment, build_account, build_environment
 from streamer.sandbox.blocks import BlockCache, stamp_ms
 from streamer.sandbox.dice import dice, place_of
+from streamer.sandbox.founding import add_object, build_account, build_environment
 from streamer.sandbox.hostile import TIMES
 from streamer.sandbox.ledger import Ledger
 from streamer.sandbox.life import Life
@@ -27,6 +27,7 @@ from streamer.sandbox.views import EventQuery, ListedView, MergedView, StretchVi
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from streamer.sandbox.account import Environment
     from streamer.sandbox.options import SandboxOptions
 
 VIEWS_KEPT: Final = 64
@@ -170,6 +171,17 @@ class World:
             while len(self._views) > VIEWS_KEPT:
                 self._views.popitem(last=False)
         return view
+
+    def add_object(self, kind: str, environment_id: str | None) -> dict[str, Any]:
+        """Make a user, or an agent, guest or space of an environment, and return its body.
+
+        Raises:
+            KeyError: There is no such environment.
+            ValueError: There is no such kind.
+        """
+        place = None if environment_id is None else self.account.environments[environment_id]
+        until = datetime.fromtimestamp(self._clock(), UTC)
+        return add_object(self.options, self.account, kind, place, until)
 
     def add_environment(self, name: str | None = None) -> Environment:
         """Add an environment without a backlog."""

@@ -11,7 +11,8 @@ import pytest
 from streamer.audit.privacy import CLEAR, Privacy
 from streamer.flatfile.objects import Element
 from streamer.inventory.things import LARGEST_BYTES, USAGE, read_thing
-from streamer.sandbox.account import MARKER, build_account
+from streamer.sandbox.account import MARKER
+from streamer.sandbox.founding import build_account
 from streamer.sandbox.options import SandboxOptions
 from tests.support.inventory import UNTIL, thing
 

@@ -107,6 +107,23 @@ async def test_whoever_reads_and_is_cancelled_leaves_the_list_to_the_next() -> N
     assert len(server.asked) == 2
 
 
+async def test_who_listens_once_a_list_is_being_read_is_told_by_the_next_reading() -> None:
+    """Else whoever takes a shard over would miss what others are reading just then."""
+    server, first, late = Server(), Heard(), Heard()
+    server.answers.clear()
+    lists = Lists(server)
+    lists.listen(first)
+    reading = asyncio.ensure_future(lists.read(USERS))
+    await asyncio.sleep(0)
+    lists.listen(late)
+    again = [asyncio.ensure_future(lists.read(USERS)) for _ in range(3)]
+    await asyncio.sleep(0)
+    server.answers.set()
+    await asyncio.gather(reading, *again)
+    assert late.ids == ["us_user_1"]
+    assert len(server.asked) == 2
+
+
 async def test_a_list_that_fails_is_not_done() -> None:
     """Who listens is not told that it was read to its end."""
     server, heard = Server(), Heard()
