@@ -82,6 +82,13 @@ def moved_to_the_end(it: Published) -> None:
     it.records.append(changed(it.records.pop(2), offset=99))
 
 
+def moved_and_replaced(it: Published) -> None:
+    """Behind all others stands a record that follows another one than its number says."""
+    body = _body(it.records[2])
+    value = chain.seal(bytes(32), chain.link(bytes(32), body), body)
+    it.records.append(changed(it.records.pop(2), offset=99, value=value))
+
+
 def copied(it: Published) -> None:
     """A record is there a second time, right behind itself."""
     it.records.insert(3, changed(it.records[2], offset=it.records[2].offset + 1))
@@ -219,6 +226,17 @@ def letter_part_removed(it: Published) -> None:
     del it.letters[-1]
 
 
+def letter_part_twice(it: Published) -> None:
+    """A part of a dead letter is there a second time."""
+    it.letters.insert(1, it.letters[0])
+
+
+def letter_of_another(it: Published) -> None:
+    """A dead letter's header names another environment than its key."""
+    headers = {**dict(it.letters[0].headers), "environment": b"us_env_9"}
+    it.letters.append(changed(it.letters[0], headers=tuple(headers.items())))
+
+
 def letter_altered(it: Published) -> None:
     """A dead letter's bytes are others."""
     value = (it.letters[0].value or b"").swapcase()
@@ -242,6 +260,7 @@ DAMAGES: Final[dict[Callable[[Published], None], list[Kind]]] = {
     two_removed: [Kind.GAP],
     exchanged: [Kind.REORDERED],
     moved_to_the_end: [Kind.REORDERED],
+    moved_and_replaced: [Kind.REORDERED, Kind.UNLINKED],
     copied: [Kind.DUPLICATE],
     published_again: [Kind.DUPLICATE],
     written_by_two: [Kind.DUPLICATE],
@@ -266,6 +285,8 @@ DAMAGES: Final[dict[Callable[[Published], None], list[Kind]]] = {
     checkpoint_under_another_key: [Kind.MISPLACED],
     letter_removed: [Kind.DEAD_LETTER],
     letter_part_removed: [Kind.DEAD_LETTER],
+    letter_part_twice: [Kind.DEAD_LETTER],
+    letter_of_another: [Kind.MISPLACED],
     letter_altered: [Kind.DEAD_LETTER],
     letter_without_stub: [Kind.DEAD_LETTER],
     letter_foreign: [Kind.DEAD_LETTER],

@@ -76,6 +76,34 @@ def test_records_in_another_partition_are_misplaced() -> None:
     assert kinds(it) == [Kind.MISPLACED, Kind.TORN]
 
 
+def test_checkpoints_and_dead_letters_in_another_partition_are_misplaced() -> None:
+    """There they belong to nobody, and are missing where they belong."""
+    it = intact()
+    it.checkpoints[0] = changed(it.checkpoints[0], partition=1)
+    it.letters = [changed(one, partition=1) for one in it.letters]
+    misplaced = [Kind.MISPLACED] * len(it.letters)
+    assert kinds(it) == [Kind.MISPLACED, Kind.TORN, *misplaced, Kind.DEAD_LETTER]
+
+
+def test_a_lost_part_is_told_from_other_bytes() -> None:
+    """The finding says how much of a dead letter is there."""
+    it = intact()
+    del it.letters[-1]
+    (finding,) = it.judged().findings.described
+    assert finding.what == "of 3 parts of sequence 5 only 2 are there"
+
+
+def test_what_retention_deleted_of_the_dead_letters_is_no_finding() -> None:
+    """As long as what is missing, or the beginning of it, lies before everything that is there."""
+    it = Published.of(ENVIRONMENT, [element(id=f"us_evt_{n}", payload=LARGE) for n in range(3)])
+    first, second, third = it.letters[:3], it.letters[3:6], it.letters[6:]
+    for left in ([], third, [*second[1:], *third]):
+        it.letters = left
+        assert kinds(it, whole=False) == []
+    it.letters = [*first, *third]
+    assert kinds(it, whole=False) == [Kind.DEAD_LETTER]
+
+
 @pytest.mark.parametrize("removed", [1, 4, 8])
 def test_what_retention_deleted_is_no_gap(removed: int) -> None:
     """Where the log begins late, so may the records, and the links of the rest still hold."""

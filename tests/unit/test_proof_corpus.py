@@ -50,6 +50,7 @@ def rows() -> list[Row]:
         *(row(id=f"time{n}", createdAt=one) for n, one in enumerate(TIMES)),
         *(row(one, id=f"topic{n}") for n, one in enumerate(TOPICS)),
         row(id="e" * 900),
+        row(id="stub", context={"jobId": 5}, payload="x" * 20_000),
     ]
 
 
