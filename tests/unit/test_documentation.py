@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from streamer.cli import COMMANDS
-from tests.support.documentation import README, written
+from streamer.config import KafkaSettings
+from tests.support.documentation import README, tables, written
 
 ARCHITECTURE: Final = README.parent / "streamer" / "README.md"
 
@@ -23,6 +24,19 @@ def test_the_readme_names_no_command_that_does_not_exist() -> None:
     text = README.read_text(encoding="utf-8")
     named = set(re.findall(r"`(?:\.venv/bin/)?streamer ([a-z-]+)", text))
     assert named <= set(COMMANDS), named - set(COMMANDS)
+
+
+def test_the_readme_names_no_setting_metric_or_topic_that_does_not_exist() -> None:
+    """Whatever is renamed or removed is found in the prose and the examples as well."""
+    text = README.read_text(encoding="utf-8")
+    known = "".join(tables().values())
+    variables = set(re.findall(r"STREAMER_[A-Z]+__[A-Z_]*[A-Z]", text))
+    for name in variables | set(re.findall(r"streamer_[a-z_]+", text)):
+        assert f"`{name.removesuffix('_FILE')}`" in known, name
+    named = re.findall(r"^\| `(flatfile\.[a-z-]+)` \|", text, re.MULTILINE)
+    settings = KafkaSettings()
+    topics = {getattr(settings, name) for name in dir(settings) if name.endswith("_topic")}
+    assert set(named) == topics
 
 
 def test_every_room_of_the_house_stands_in_the_architecture() -> None:
