@@ -11,6 +11,7 @@ names its lost shards for a while. `still_mine` asks the coordinator instead.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
@@ -19,6 +20,7 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from typing_extensions import override
 
+from streamer.kafka.rival import Rival
 from streamer.kafka.stopping import stop_consumer
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-HEARTBEATS_A_SESSION: Final = 6
+HEARTBEATS_A_SESSION: Final = 12
 """A worker that misses this many heartbeats in a row loses its shards."""
 
 REBALANCE_TIMEOUT_S: Final = 30.0
@@ -76,6 +78,7 @@ class Membership:
         self._connection = connection
         self._topic = settings.checkpoint_topic
         self._owner = owner
+        self._rival = None if settings.group_instance_id is None else Rival()
         session_ms = round(settings.session_timeout * 1000)
         self._consumer = AIOKafkaConsumer(
             **connection.options(),
@@ -93,7 +96,7 @@ class Membership:
         self.failed: Final[asyncio.Future[None]] = asyncio.get_running_loop().create_future()
         self._mine: set[int] = set()
         self._staying: asyncio.Task[None] | None = None
-        self._leaving = False
+        self._leaving = asyncio.Event()
 
     async def join(self) -> None:
         """Join the group; from now on the owner is told.
@@ -130,7 +133,7 @@ class Membership:
 
         aiokafka calls no listener on `stop()`, so that the owner is asked here.
         """
-        self._leaving = True
+        self._leaving.set()
         await self._owner.give_back(frozenset(self._mine))
         self._mine.clear()
         if self._staying is not None:
@@ -159,9 +162,11 @@ class Membership:
                 await asyncio.sleep(ASKED_EVERY_S)
 
     async def _assigned(self, partitions: Collection[TopicPartition]) -> None:
-        if self._leaving:
+        if self._leaving.is_set():
             # Another one left at the same time: nobody would give these back.
             return
+        if self._rival is not None:
+            self._rival.let_in()
         self._consumer.pause(*partitions)
         self._mine = {tp.partition for tp in partitions}
         await self._owner.take(frozenset(self._mine))
@@ -172,8 +177,23 @@ class Membership:
             # We were thrown out, and others had our shards long enough to begin on them.
             self._mine.clear()
             await self._owner.give_back(mine)
+            await self._leave_to_rival()
         else:
             await self._owner.suspend(mine)
+
+    async def _leave_to_rival(self) -> None:
+        """Stay away for a while, if another worker has our name."""
+        wait_s = 0.0 if self._rival is None else self._rival.thrown_out()
+        if wait_s:
+            log.error(
+                "group.name_in_use",
+                wait_s=round(wait_s, 1),
+                reason="another worker has the same STREAMER_KAFKA__GROUP_INSTANCE_ID; "
+                "give each its own",
+            )
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._leaving.wait()
 
     def _generation(self) -> int:
         coordinator: Any = self._consumer._coordinator  # noqa: SLF001 - there is no public way

@@ -27,6 +27,10 @@ Message = ConsumerRecord[bytes, bytes]
 FETCH_WAIT_MS: Final = 200
 """How long one fetch waits for records."""
 
+LOOKED_EVERY_MS: Final = 20
+"""How often is looked whether the end is reached. It nearly always lies behind the marker of a
+transaction, which is no record, so that nobody is woken up by it."""
+
 CHUNK: Final = 2000
 """Records handed out at a time, which bounds what a reader keeps in memory."""
 
@@ -163,7 +167,7 @@ class LogReader:
         progress_at = asyncio.get_running_loop().time()
         positions: dict[Any, int] = {}
         while left:
-            got = await self._fetched(topic, list(left))
+            got = await self._fetched(topic, list(left), wait_ms=LOOKED_EVERY_MS)
             for tp, records in got.items():
                 # Records behind the end asked for were committed while we read: not ours.
                 wanted = [record for record in records if record.offset < left[tp]]
@@ -203,9 +207,11 @@ class LogReader:
         if any(client.cluster.partitions_for_topic(topic) is None for topic in topics):
             await client.set_topics({*client.cluster.topics(), *topics})
 
-    async def _fetched(self, topic: str, tps: Sequence[Any]) -> Mapping[Any, Sequence[Message]]:
+    async def _fetched(
+        self, topic: str, tps: Sequence[Any], *, wait_ms: int = FETCH_WAIT_MS
+    ) -> Mapping[Any, Sequence[Message]]:
         with self._connection.explained(f"reading {topic}"):
-            return await self._committed.getmany(*tps, timeout_ms=FETCH_WAIT_MS, max_records=CHUNK)
+            return await self._committed.getmany(*tps, timeout_ms=wait_ms, max_records=CHUNK)
 
     async def _positions(self, topic: str, tps: Iterable[Any]) -> dict[Any, int]:
         # It waits for a broker without end if the log was cut in front of us.
