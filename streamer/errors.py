@@ -20,7 +20,7 @@
     ├── CommitUnknownError                 (retriable) a commit whose outcome is not known
     ├── CommitRefusedError                 (retriable) the broker refused one record for good
     ├── BrokerStartError               1   the local Apache Kafka could not be fetched or started
-    └── CheckFailedError               5   the answer of `check` or `demo` is no
+    └── CheckFailedError               5   the answer of `verify`, `check`, … is no
 
 The number is the exit code where the error ends a command (1 where none is given).
 A message reads *where: what. What to do next.* and never carries a secret.

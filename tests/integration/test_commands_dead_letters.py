@@ -117,6 +117,9 @@ async def test_what_the_daemon_could_not_read_is_listed_and_comes_back_in_one_pi
         _, out, _ = await raw_of(settings, "show", id_)
         assert out == sent
 
+    proof = await streamer("verify", settings=settings)
+    assert proof.code == 0, proof.everything
+
 
 class Topic:
     """A dead-letter topic that tests write to."""
