@@ -69,6 +69,17 @@ def test_service_is_confined(name: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
 
 
+def test_kafka_can_write_what_it_writes_and_load_its_codecs() -> None:
+    """A file system in memory is root's and without exec, unless it is said otherwise."""
+    kafka = SERVICES["kafka"]
+    options = dict(mount.split(":") for mount in kafka["tmpfs"])
+    assert all("mode=1777" in each for each in options.values())
+    assert "exec" in options["/tmp"].split(",")  # noqa: S108 - a path in the container
+    (volume,) = (mount.partition(":")[2] for mount in kafka["volumes"])
+    written = kafka["environment"]["KAFKA_LOG_DIRS"], kafka["environment"]["LOG_DIR"]
+    assert all(path.startswith(f"{volume}/") for path in written)
+
+
 def test_images_are_pinned() -> None:
     """By digest, or built here under the version of this tree; so is what the image is built on."""
     version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
