@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from streamer.commands import explain as explanation
 from streamer.commands.options import ConfigFile  # noqa: TC001 (the command line reads it)
 from streamer.commands.quiet import silence_logs
+from streamer.commands.terminal import a_few
 from streamer.commands.topics import judge
 from streamer.commands.verdicts import Verdicts
 from streamer.config import load_settings
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = Patience(connect_s=5, silence_s=10, total_s=20, attempts=2, longest_wait_s=5)
 """Somebody is waiting for the answer; the daemon has more of it."""
-
-NAMED_AT_MOST: Final = 8
-"""How many environments are named."""
 
 
 async def check(*, config: ConfigFile = None, explain: bool = False) -> int:
@@ -113,9 +111,8 @@ def _environments(
         )
         return chosen
     production = sum(one.is_prod for one in chosen)
-    names = ", ".join(one.name or one.id for one in chosen[:NAMED_AT_MOST])
-    more = ", …" if len(chosen) > NAMED_AT_MOST else ""
-    verdicts.ok("environments", f"{len(chosen)}, {production} of them production: {names}{more}")
+    names = a_few([one.name or one.id for one in chosen])
+    verdicts.ok("environments", f"{len(chosen)}, {production} of them production: {names}")
     return chosen
 
 

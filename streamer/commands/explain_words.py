@@ -172,9 +172,14 @@ def consequences(
     yield (
         f"Then send one request every {settings.idle_interval:g} s for an environment that is "
         f"quiet, and every {settings.interval:g} s for one that has news; every "
-        f"{settings.sweep_interval:g} s read the last {settings.sweep_window:g} s again, for "
-        "events that became visible late."
+        f"{settings.sweep_interval:g} s read the last {_duration(settings.sweep_window)} again, "
+        f"for events that became visible late{_deep_sweep(settings)}."
     )
+
+
+def _deep_sweep(settings: CaptureSettings) -> str:
+    window_s = settings.deep_sweep_window
+    return f", and once a day the last {_duration(window_s)}" if window_s else ""
 
 
 def _reading(survey: Survey) -> str:
@@ -229,9 +234,10 @@ def _brief(seconds: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.0f} h"
+    for unit, unit_s in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * unit_s:
+            return f"{seconds / unit_s:.0f} {unit}"
+    return f"{max(1, round(seconds))} s"
 
 
 def _two_digits(number: int) -> int:

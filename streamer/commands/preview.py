@@ -26,7 +26,7 @@ from streamer.capture.environments import Environments
 from streamer.commands.options import ConfigFile  # noqa: TC001 (the command line reads it)
 from streamer.commands.printer import Printer
 from streamer.commands.quiet import silence_logs
-from streamer.commands.terminal import counted, shown
+from streamer.commands.terminal import a_few, counted, shown
 from streamer.config import load_settings
 from streamer.enrichment.directory import Directory
 from streamer.errors import FlatfileForbiddenError, FlatfileNotFoundError, SettingsError
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
 
 RECORD_BYTES: Final = 1_048_588
 """What a broker takes that nobody has told otherwise. Source: Apache Kafka, `message.max.bytes`."""
-
-NAMED_AT_MOST: Final = 8
-"""How many environments are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +168,13 @@ def _chosen(known: Collection[Environment], wanted: str | None) -> list[Environm
     ]
     if chosen:
         return chosen
-    names = ", ".join(each.name or each.id for each in list(known)[:NAMED_AT_MOST])
-    more = ", …" if len(known) > NAMED_AT_MOST else ""
+    names = a_few([each.name or each.id for each in known])
     raise SettingsError(
         where="--environment" if wanted is not None else "environments",
         what="the account has none of that id or name"
         if wanted is not None
         else "the account shows none that is to be read",
-        next_step=f"It has {names}{more}."
+        next_step=f"It has {names}."
         if names
         else "Correct STREAMER_CAPTURE__ENVIRONMENTS, or use credentials of the account.",
     )

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from streamer.audit.sentence import sentence
 from streamer.commands.tail_filter import happened_at, part
-from streamer.commands.terminal import clipped
+from streamer.commands.terminal import NAME_LENGTH, clipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
     from streamer.commands.tail_filter import Record
-
-NAME_LENGTH: Final = 30
-"""Characters of an environment's name that are shown."""
 
 _NO_TIME: Final = "no time             "
 

@@ -11,15 +11,17 @@ from streamer.commands.moments import Moment  # noqa: TC001 (the command line re
 from streamer.commands.options import ConfigFile  # noqa: TC001 (the command line reads it)
 from streamer.commands.printer import Printer
 from streamer.commands.quiet import silence_logs
-from streamer.commands.selection import Found, Selection
-from streamer.commands.tail_filter import Filter, happened_at
+from streamer.commands.selection import Found, Selection, Spans
+from streamer.commands.standings import standings
+from streamer.commands.tail_filter import Filter, happened_at, is_named
+from streamer.commands.terminal import a_few
 from streamer.config import load_settings
-from streamer.errors import SettingsError, TopicError
+from streamer.errors import SettingsError, StreamerError, TopicError
 from streamer.kafka.client import Connection
 from streamer.kafka.reader import LogReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 LAST: Final = 20
 """How many records are shown where nothing says from where on."""
@@ -67,20 +69,32 @@ async def tail(  # noqa: PLR0913 - one parameter per option of the command line
             what="it goes on with what is published next, which has no end and no other order",
             next_step=f"Leave out {'--until' if until is not None else '--by-time'} or --follow.",
         )
+    if last == 0 and not follow:
+        raise SettingsError(
+            where="--last",
+            what="the last 0 records are none",
+            next_step="Give 1 or more; with --follow, 0 shows only what is published from now on.",
+        )
     silence_logs()
     wanted = Filter(environment, space, action, actor, since, until, from_sequence)
     if last is None and since is None and until is None and from_sequence is None:
         last = LAST
     settings = load_settings(config).kafka
     printer = Printer(in_json=json)
-    async with LogReader(Connection(settings)) as reader:
+    connection = Connection(settings)
+    async with LogReader(connection) as reader:
         partitions = await reader.partitions(settings.audit_topic)
         if not partitions:
             raise _no_topic(settings.audit_topic)
         selection = Selection(reader, settings.audit_topic, wanted)
-        await _show(selection, partitions, printer, last=last, by_time=by_time, follow=follow)
-        if not printer.printed:
-            sys.stderr.write("streamer: no record matches.\n")
+        spans = await selection.spans(partitions)
+        await _show(selection, spans, printer, last=last, by_time=by_time)
+        if not printer.printed and last != 0:
+            why = await _unknown_environment(connection, settings.checkpoint_topic, wanted)
+            sys.stderr.write(f"streamer: no record matches{' so far' if follow else ''}{why}.\n")
+        if follow:
+            async for batch in selection.follow({p: end for p, (_, end) in spans.items()}):
+                printer.write(batch)
         if selection.unreadable and not wanted.asks_nothing:
             sys.stderr.write(
                 f"streamer: {selection.unreadable} records could not be read, so they are left "
@@ -90,15 +104,8 @@ async def tail(  # noqa: PLR0913 - one parameter per option of the command line
 
 
 async def _show(
-    selection: Selection,
-    partitions: Sequence[int],
-    printer: Printer,
-    *,
-    last: int | None,
-    by_time: bool,
-    follow: bool,
+    selection: Selection, spans: Spans, printer: Printer, *, last: int | None, by_time: bool
 ) -> None:
-    spans = await selection.spans(partitions)
     if last is not None:
         found = await selection.newest(spans, last)
         printer.write(_by_time(found) if by_time else found)
@@ -107,9 +114,25 @@ async def _show(
     else:
         async for batch in selection.all(spans):
             printer.write(batch)
-    if follow:
-        async for batch in selection.follow({p: end for p, (_, end) in spans.items()}):
-            printer.write(batch)
+
+
+async def _unknown_environment(
+    connection: Connection, checkpoint_topic: str, wanted: Filter
+) -> str:
+    """Say which environments there are, if the one that is asked for is none of them."""
+    if wanted.environment is None:
+        return ""
+    try:
+        # Another reader: one that has read a topic knows no other.
+        async with LogReader(connection) as reader:
+            found = await standings(reader, checkpoint_topic)
+    except StreamerError:
+        return ""
+    known = [each.checkpoint.environment for each in found]
+    if any(is_named(wanted.environment, {"id": each.id, "name": each.name}) for each in known):
+        return ""
+    names = a_few([each.name or each.id for each in known])
+    return f": no environment has that id or name; there are {names}" if names else ""
 
 
 def _by_time(found: Iterable[Found]) -> list[Found]:

@@ -54,8 +54,8 @@ class Filter:
     def passes(self, record: Record) -> bool:
         """Whether the record is one of those asked for."""
         return (
-            _is(self.environment, part(record, "environment"))
-            and _is(self.space, part(record, "space"))
+            is_named(self.environment, part(record, "environment"))
+            and is_named(self.space, part(record, "space"))
             and (self.action is None or fnmatchcase(str(record.get("action", "")), self.action))
             and self._by_actor(part(record, "actor"))
             and self._in_time(record)
@@ -98,7 +98,8 @@ def part(record: Record, name: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _is(wanted: str | None, entity: Mapping[str, Any]) -> bool:
+def is_named(wanted: str | None, entity: Mapping[str, Any]) -> bool:
+    """Whether an environment or a space is the one that is meant; None: any is."""
     if wanted is None or wanted == entity.get("id"):
         return True
     return wanted.casefold() == str(entity.get("name", "")).casefold()

@@ -11,10 +11,19 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LENGTH_AT_MOST: Final = 300
 """Characters of one text that are shown. A name of a megabyte would push all else away."""
+
+NAME_LENGTH: Final = 30
+"""Characters of an environment's name that are shown."""
+
+NAMED_AT_MOST: Final = 8
+"""How many environments are named in a sentence."""
 
 INTERRUPTED: Final = 130
 """Exit code of a command that Ctrl-C ended: what shells use for SIGINT."""
@@ -43,6 +52,12 @@ def clipped(text: str, length: int = LENGTH_AT_MOST) -> str:
     if len(text) > length:
         text = f"{text[: length - 1]}…"
     return shown(text)
+
+
+def a_few(names: Sequence[str]) -> str:
+    """`production, staging, …`: the first of them, and whether there are more."""
+    more = ", …" if len(names) > NAMED_AT_MOST else ""
+    return ", ".join(clipped(name, NAME_LENGTH) for name in names[:NAMED_AT_MOST]) + more
 
 
 def counted(number: int, thing: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from streamer.audit.checkpoint import Checkpoint, EnvironmentName, Policy, encode
 from streamer.commands.selection import Selection
 from streamer.commands.tail_filter import Filter
 from streamer.kafka.client import Connection
@@ -58,10 +59,12 @@ class Topic:
             "STREAMER_KAFKA__STARTUP_TIMEOUT": "10",
         }
 
-    async def publish(self, environment: str, values: Sequence[bytes]) -> None:
+    async def publish(
+        self, environment: str, values: Sequence[bytes], *, topic: str | None = None
+    ) -> None:
         """Commit records of one environment in one transaction."""
         partition = partition_of(environment, PARTITIONS)
-        topic = self.kafka.audit_topic
+        topic = topic or self.kafka.audit_topic
         async with started(
             self.connection, f"{topic}.{environment}", partition=partition
         ) as producer:
@@ -103,7 +106,6 @@ async def test_the_last_records_come_in_the_order_of_appending(topic: Topic) -> 
     assert await _targets(topic) == _in_turns(20)
     assert await _targets(topic, "--last", "7") == _in_turns(7)
     assert await _targets(topic, "--last", "1000") == _in_turns(40)
-    assert await _targets(topic, "--last", "0") == []
 
 
 async def test_the_last_that_match_are_found_however_far_back(topic: Topic) -> None:
@@ -221,6 +223,46 @@ async def test_a_topic_that_is_not_there_is_one_sentence(broker: LocalBroker, pr
         f"streamer: topic {prefix}.audit: it does not exist. "
         "Check STREAMER_KAFKA__TOPIC_PREFIX and that `streamer run` has run.\n"
     )
+
+
+async def test_an_environment_that_is_not_there_is_answered_with_those_that_are(
+    topic: Topic,
+) -> None:
+    """A name that nobody has is said to be that; nothing is said of one that somebody has."""
+    for environment in ENVIRONMENTS:
+        checkpoint = encode(
+            Checkpoint(
+                account="us_acc_1",
+                environment=EnvironmentName(environment, f"name of {environment}"),
+                state="polled",
+                sequence=0,
+                head="00" * 32,
+                watermark=None,
+                polled=None,
+                swept=None,
+                seen_from=None,
+                tail=0,
+                policy=Policy((), "clear"),
+                writer="test",
+            )
+        )
+        await topic.publish(environment, [checkpoint], topic=topic.kafka.checkpoint_topic)
+    unknown = await streamer("tail", "--environment", "us_env_x", settings=topic.settings)
+    assert (unknown.code, unknown.out) == (0, "")
+    assert unknown.err == (
+        "streamer: no record matches: no environment has that id or name; there are "
+        "name of us_env_a, name of us_env_b, name of us_env_c, name of us_env_d.\n"
+    )
+    options = ("--environment", "us_env_a", "--action", "*:deleted")
+    known = await streamer("tail", *options, settings=topic.settings)
+    assert known.err == "streamer: no record matches.\n"
+
+
+async def test_the_last_none_are_refused_unless_something_follows() -> None:
+    """`--last 0` alone can show nothing: said before anything is connected."""
+    result = await streamer("tail", "--last", "0")
+    assert result.code == 2
+    assert result.err.startswith("streamer: --last: the last 0 records are none. Give 1 or more")
 
 
 async def test_options_that_contradict_each_other_are_refused() -> None:
