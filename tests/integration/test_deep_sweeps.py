@@ -12,34 +12,10 @@ from tests.support.audit_follower import AuditFollower
 from tests.support.checkpoints import checkpoints_of
 from tests.support.daemon_process import DaemonProcess, environ_of
 from tests.support.sandbox_process import SandboxProcess
+from tests.support.sweeping_worker import QUICK, sweeping_worker
 
 if TYPE_CHECKING:
     from streamer.broker.local import LocalBroker
-
-WORKER = """
-import sys
-from datetime import timedelta
-from streamer import cli
-from streamer.shard import deep_sweeps
-deep_sweeps.EVERY = deep_sweeps.TOGETHER = timedelta(seconds={every_s})
-deep_sweeps.CHECKED_EVERY_S = 0.5
-deep_sweeps.RETRIED_AFTER_S = 0.5
-sys.argv = ["streamer", "run"]
-sys.exit(cli.main())
-"""
-
-QUICK = {
-    "CAPTURE__OVERLAP": "2",
-    "CAPTURE__SWEEP_WINDOW": "60",
-    "CAPTURE__SWEEP_INTERVAL": "1",
-    "CAPTURE__INTERVAL": "0.5",
-    "CAPTURE__IDLE_INTERVAL": "0.5",
-}
-
-
-def worker(every_s: float) -> tuple[str, ...]:
-    """Return a program that sweeps deeply every so many seconds."""
-    return ("-c", WORKER.format(every_s=every_s))
 
 
 async def test_latecomers_and_erasures_of_days_ago_come_out_once(
@@ -50,7 +26,9 @@ async def test_latecomers_and_erasures_of_days_ago_come_out_once(
     async with SandboxProcess(events=600, environments=3, days=6.5) as sandbox:
         environ = environ_of(sandbox, broker.bootstrap_servers, prefix, **QUICK)
         async with AuditFollower(broker.bootstrap_servers, f"{prefix}.audit") as follower:
-            async with DaemonProcess(environ, program=worker(2), follower=follower) as daemon:
+            async with DaemonProcess(
+                environ, program=sweeping_worker(every_s=2), follower=follower
+            ) as daemon:
                 await follower.until_published(await sandbox.emit_everywhere(), within_s=30)
                 late = await sandbox.emit_everywhere(event={"createdAt": days_ago})
                 erased = [(one["environment"], one["id"]) for one in (await sandbox.ledger())[:3]]
@@ -67,7 +45,9 @@ async def test_latecomers_and_erasures_of_days_ago_come_out_once(
                 await daemon.until_events("shard.deep_swept", done + 4)
                 assert await daemon.stop() == 0
             before = deep_swept(broker.bootstrap_servers, prefix)
-            async with DaemonProcess(environ, program=worker(3600), follower=follower) as daemon:
+            async with DaemonProcess(
+                environ, program=sweeping_worker(every_s=3600), follower=follower
+            ) as daemon:
                 await follower.until_published(await sandbox.emit_everywhere(), within_s=30)
                 assert await daemon.stop() == 0
                 assert daemon.events("shard.deep_swept") == []
