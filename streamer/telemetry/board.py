@@ -41,6 +41,11 @@ class EnvironmentStatus:
     records: int = 0
 
     @property
+    def should_be_polled(self) -> bool:
+        """Whether it counts as blindness if nobody has looked: it is neither refused nor gone."""
+        return self.state == "polled" and not self.is_gone
+
+    @property
     def since_poll_s(self) -> float:
         """Seconds since the last complete look ended."""
         return time.monotonic() - self.polled
@@ -65,7 +70,7 @@ class Board:
         return [
             status
             for status in self.environments.values()
-            if status.state == "polled" and not status.is_gone and status.since_poll_s > after_s
+            if status.should_be_polled and status.since_poll_s > after_s
         ]
 
     def drop_shard(self, shard: int) -> None:

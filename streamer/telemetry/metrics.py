@@ -106,6 +106,8 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        # There from the start: an alarm on an increase does not see a series begin.
+        self.dropped.labels("too_late")
 
 
 class _BoardCollector(Collector):
@@ -116,7 +118,7 @@ class _BoardCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         since = GaugeMetricFamily(
             "streamer_seconds_since_poll",
-            "Seconds since the last complete poll of an environment ended.",
+            "Seconds since the last complete poll of an environment; none if it is refused or gone.",
             labels=["environment"],
         )
         lag = GaugeMetricFamily(
@@ -131,7 +133,8 @@ class _BoardCollector(Collector):
         )
         now = time.time()
         for status in list(self._board.environments.values()):
-            since.add_metric([status.id], status.since_poll_s)
+            if status.should_be_polled:
+                since.add_metric([status.id], status.since_poll_s)
             sequence.add_metric([status.id], status.sequence)
             if status.watermark is not None:
                 lag.add_metric([status.id], now - status.watermark.timestamp())
