@@ -118,7 +118,7 @@ class _BoardCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         since = GaugeMetricFamily(
             "streamer_seconds_since_poll",
-            "Seconds since the last complete poll of an environment; none if it is refused or gone.",
+            "Seconds since the last complete poll of an environment; none if refused or gone.",
             labels=["environment"],
         )
         lag = GaugeMetricFamily(
