@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from aiokafka import AIOKafkaProducer
 from confluent_kafka.admin import AdminClient
 
+from streamer.kafka.partitions import partition_of
 from tests.support.audit_follower import AuditFollower, ends_of
 from tests.support.daemon_process import DaemonProcess, environ_of
-from tests.support.kafka_parts import make_topic
+from tests.support.kafka_parts import connection_to, make_topic, started
 from tests.support.sandbox_process import SandboxProcess
 
 if TYPE_CHECKING:
@@ -100,6 +102,45 @@ async def test_audit_topic_that_was_made_anew_is_refused(broker: LocalBroker, pr
         await _delete(servers, f"{prefix}.audit")
         await refused(environ, "the audit topic was deleted", "TOPIC_PREFIX")
         assert (await asyncio.to_thread(ends_of, servers, f"{prefix}.audit")).written == 0
+
+
+async def test_shard_that_is_refused_later_does_not_end_its_worker(
+    broker: LocalBroker, prefix: str
+) -> None:
+    """A foreign record in the log is told by `/readyz`, and the other shards go on."""
+    servers, audit = broker.bootstrap_servers, f"{prefix}.audit"
+    async with (
+        SandboxProcess(events=400, environments=6) as sandbox,
+        AuditFollower(servers, audit) as follower,
+        DaemonProcess(environ_of(sandbox, servers, prefix), follower=follower) as daemon,
+    ):
+        await follower.until_published(await sandbox.emit_everywhere(), within_s=30)
+        environments = list(await sandbox.environments())
+        refused = partition_of(environments[0], 4)
+        await _write_foreign(servers, audit, refused)
+        async with started(connection_to(servers), f"streamer.{audit}.{refused}"):
+            # Its next commit is fenced, and it reads back what is there by now.
+            await sandbox.emit(environments[0])
+            await daemon.until_logged("shard.refused")
+        status, page = await daemon.get("/readyz")
+        assert status == 503
+        assert f"shard {refused} refused: what lies at offset" in page
+        others = [one for one in environments if partition_of(one, 4) != refused]
+        for environment in others:
+            (event_id,) = await sandbox.emit(environment)
+            await follower.until_published([(environment, event_id)], within_s=20)
+        assert others
+        assert await daemon.stop() == 0
+
+
+async def _write_foreign(servers: str, topic: str, partition: int) -> None:
+    """Write what is no record of ours."""
+    producer = AIOKafkaProducer(bootstrap_servers=servers)
+    await producer.start()
+    try:
+        await producer.send_and_wait(topic, b"{}", b"somebody", partition=partition)
+    finally:
+        await producer.stop()
 
 
 async def _delete(servers: str, topic: str) -> None:
