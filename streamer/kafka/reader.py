@@ -183,6 +183,9 @@ class LogReader:
             left = {tp: end for tp, end in left.items() if tp in positions}
             if left:
                 consumer.pause(*(tp for tp in consumer.assignment() if tp not in left))
+        # What is still being fetched would hold up every question that is asked next, and only
+        # this topic would be known.
+        consumer.unsubscribe()
 
     async def follow(
         self, topic: str, starts: Mapping[int, int]

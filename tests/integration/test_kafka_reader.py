@@ -64,6 +64,21 @@ async def publish(broker: LocalBroker, topic: str, *texts: bytes, partition: int
         await commit(producer, {topic: outgoing(*texts)})
 
 
+async def test_other_topics_are_found_after_one_was_read(
+    broker: LocalBroker, prefix: str, reader: LogReader
+) -> None:
+    """A reader that has read one topic to its end fetches no more of it, and knows all others."""
+    first, second = [
+        await make_topic(broker.bootstrap_servers, f"{prefix}.{name}") for name in ("a", "b")
+    ]
+    for topic in (first, second):
+        await publish(broker, topic, topic.encode())
+    assert await whole(reader, first) == [first.encode()]
+    assert not reader._committed.assignment()
+    assert await reader.partitions(second) == [0]
+    assert await whole(reader, second) == [second.encode()]
+
+
 async def test_reading_ends_though_the_log_ends_in_markers(
     broker: LocalBroker, prefix: str, reader: LogReader, other: AIOKafkaProducer
 ) -> None:
