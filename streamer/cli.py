@@ -60,6 +60,10 @@ COMMANDS: Final = {
         "Where each environment stands, from the topics alone.",
         "streamer.commands.status:status",
     ),
+    "inventory": Command(
+        "Spaces, agents, users, guests, environments: what the account holds.",
+        "streamer.commands.inventory:app",
+    ),
     "dead-letters": Command(
         "What could not become a record: `list`, and the raw bytes with `show`.",
         "streamer.commands.dead_letters:app",

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import msgspec
 import orjson
@@ -23,27 +23,33 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 
 class Place(msgspec.Struct, frozen=True):
-    """The environment that an object is in."""
+    """What has an id: the account, an environment."""
 
     id: str
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A value, as it is read back.
 
     Attributes:
         first_seen: When it was first listed, RFC 3339.
         last_seen: When it was listed as it stands here.
+        observed_only: Whether no event told of the change; None: not known.
     """
 
+    schema: Literal["flatfile.inventory/1"]
     kind: Kind
     id: str
+    account: Place | None = None
+    environment: Place | None = None
     first_seen: str
     last_seen: str
     fingerprint: str
-    object: dict[str, Any]
-    environment: Place | None = None
     observed_only: bool | None = None
+    omitted: tuple[str, ...] = ()
+    object: dict[str, Any]
+    redacted: tuple[str, ...] = ()
+    privacy: dict[str, Any] | None = None
 
     @property
     def environment_id(self) -> str | None:
