@@ -25,7 +25,7 @@ from streamer.sources import SecretFiles
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from aiokafka import AIOKafkaConsumer
+    from aiokafka.client import AIOKafkaClient
 
     from streamer.config import KafkaSettings
 
@@ -82,13 +82,13 @@ class Connection:
             }
         return options
 
-    def renew_password(self, client: AIOKafkaConsumer) -> None:
-        """Let a client that lives long log in with the password as it is now in its file.
+    def renew_password(self, client: AIOKafkaClient) -> None:
+        """Let a client that runs log in with the password as it is now in its file.
 
         Connections that are open stay as they are: Kafka asks for a password once a connection.
         """
         # There is no public way: the client takes a password once, for all of its connections.
-        client._client._sasl_plain_password = self._password()  # noqa: SLF001
+        client._sasl_plain_password = self._password()  # noqa: SLF001
 
     def _password(self) -> str | None:
         password = self._secrets.current().sasl_password

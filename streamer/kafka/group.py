@@ -150,7 +150,7 @@ class Membership:
         """
         coordinator: Any = self._consumer._coordinator  # noqa: SLF001 - there is no public way
         while True:
-            self._connection.renew_password(self._consumer)
+            self._connection.renew_password(self._consumer._client)  # noqa: SLF001 - no public way
             try:
                 await self._consumer.getmany(timeout_ms=round(ASKED_EVERY_S * 1000))
             except Exception as error:  # noqa: BLE001 - a worker without a group does nothing

@@ -177,6 +177,7 @@ class TransactionalProducer:
             CommitRefusedError: The broker refused a batch; nothing is committed.
             CommitUnknownError: Anything else. Nothing may be assumed of the outcome.
         """
+        self._connection.renew_password(self._producer.client)
         try:
             async with asyncio.timeout(self._transaction_timeout_s):
                 await self._producer.begin_transaction()

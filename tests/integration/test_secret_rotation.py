@@ -17,6 +17,7 @@ from confluent_kafka.admin._scram import (
 
 from tests.support.audit_follower import AuditFollower
 from tests.support.daemon_process import DaemonProcess, environ_of
+from tests.support.kafka_parts import commit, connection_to, make_topic, outgoing, started
 from tests.support.kafka_proxy import KafkaProxy, listening_socket
 from tests.support.sandbox_process import SandboxProcess
 
@@ -109,11 +110,15 @@ async def _until_not_ready(daemon: DaemonProcess) -> None:
 
 
 async def test_kafka_password_is_rotated_while_it_runs(
-    own_broker: Callable[..., Awaitable[LocalBroker]], prefix: str, tmp_path: Path
+    own_broker: Callable[..., Awaitable[LocalBroker]],
+    prefix: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """When all connections are opened anew, producers and the group's member use the new one."""
+    """When all connections are cut, worker and producer go on with the new password."""
     file = tmp_path / "password"
-    file.write_text("first\n")
+    _write(file, "first")
+    monkeypatch.setenv("STREAMER_KAFKA__SASL_PASSWORD_FILE", str(file))
     with contextlib.closing(listening_socket()) as listener:
         broker = await own_broker(properties=_scram_at(listener))
         servers, port = broker.bootstrap_servers, _sasl_port(broker)
@@ -133,12 +138,25 @@ async def test_kafka_password_is_rotated_while_it_runs(
                 KAFKA__SASL_USERNAME="ada",
                 KAFKA__SASL_PASSWORD_FILE=str(file),
             )
-            async with DaemonProcess(environ, follower=follower) as daemon:
+            connection = connection_to(
+                proxy.servers,
+                security_protocol="SASL_PLAINTEXT",
+                sasl_mechanism="SCRAM-SHA-256",
+                sasl_username="ada",
+                sasl_password="first",  # noqa: S106 - the broker's is thrown away
+            )
+            topic = await make_topic(servers, f"{prefix}-alone")
+            async with (
+                started(connection, prefix) as producer,
+                DaemonProcess(environ, follower=follower) as daemon,
+            ):
                 await follower.until_published(await sandbox.emit_everywhere(), within_s=30)
+                await commit(producer, {topic: outgoing(b"before")})
                 await asyncio.to_thread(_set_password, servers, "second")
-                file.write_text("second\n")
+                _write(file, "second")
                 await proxies.aclose()
                 await proxies.enter_async_context(KafkaProxy(listener, port))
+                await commit(producer, {topic: outgoing(b"after")})
                 await follower.until_published(await sandbox.emit_everywhere(), within_s=40)
                 await daemon.until_shards(4)
                 await sandbox.settings(rate=0.0)
