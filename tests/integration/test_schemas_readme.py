@@ -10,8 +10,11 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
 
+from streamer.kafka.partitions import partition_of
 from tests.support.audit_follower import AuditFollower
 from tests.support.daemon_process import DaemonProcess, environ_of
 from tests.support.readers import PAGE, example, lines_of
@@ -89,14 +92,19 @@ async def test_kcat_prints_every_record(published: Published) -> None:
 async def test_the_chain_check_passes_what_was_published_and_finds_what_was_changed(
     published: Published,
 ) -> None:
-    """It tells how many records each environment has, and where a chain is broken."""
+    """It tells how far each chain holds, also one without a beginning, and where one is broken."""
     good = await asyncio.to_thread(_check, published)
     assert good.returncode == 0, good.stderr
     said = r"^(\S+): holds up to record (\d+), head [0-9a-f]{64}$"
     held = dict(re.findall(said, good.stdout, re.MULTILINE))
     assert sum(map(int, held.values())) == published.records
 
-    environment, count = next(iter(held.items()))
+    environment, count = max(held.items(), key=lambda one: int(one[1]))
+    await _delete_the_first(published, partition_of(environment, 4))
+    short = await asyncio.to_thread(_check, published)
+    assert short.returncode == 0, short.stderr
+    assert short.stdout == good.stdout
+
     sealed = {"sequence": int(count) + 1, "integrity": {"previous": "0" * 64, "hash": "0" * 64}}
     async with AIOKafkaProducer(bootstrap_servers=published.servers) as producer:
         forged = json.dumps(sealed, separators=(",", ":")).encode()
@@ -124,6 +132,17 @@ def test_the_page_begins_with_the_isolation_level() -> None:
     ):
         shown = example(heading, "", "")
         assert "read_committed" in shown or "ReadCommitted" in shown
+
+
+async def _delete_the_first(published: Published, partition: int) -> None:
+    """As retention would."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=published.servers)
+    await admin.start()
+    try:
+        where = TopicPartition(published.topic, partition)
+        await admin.delete_records({where: RecordsToDelete(before_offset=3)})
+    finally:
+        await admin.close()
 
 
 def _check(published: Published) -> subprocess.CompletedProcess[str]:
