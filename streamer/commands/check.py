@@ -45,7 +45,7 @@ async def check(*, config: ConfigFile = None, explain: bool = False) -> int:
     Args:
         config: TOML file with settings.
         explain: Say also how this server lists events, as far as that can be seen, and what `run`
-            will therefore do. Sends 10 to 80 further requests, at the pace that Flatfile allows.
+            will therefore do. Sends 10 to 100 further requests, at the pace that Flatfile allows.
     """
     silence_logs()
     verdicts = Verdicts("credentials", "environments", "permissions")

@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from streamer.commands import explain_words as words
+from streamer.commands.terminal import a_few
 from streamer.errors import FlatfileError
-from streamer.flatfile.budget import START_RATE
 from streamer.flatfile.client import FlatfileClient
 from streamer.flatfile.survey import Surveyor
 from streamer.flatfile.transport import Patience
@@ -85,19 +85,16 @@ async def explain(
             verdicts.skipped(subject, "not looked at: see order")
         return
     names = {each.id: each.name or each.id for each in environments}
-    seen = ", ".join(names[each] for each in survey.looked_at)
+    seen = a_few([names[each] for each in survey.looked_at])
     _heading(f"How this server behaves, seen from {tally.requests} requests about {seen}:")
     words.write_order(survey, verdicts)
     words.write_page_size(survey, verdicts)
     words.write_since(survey, verdicts)
     words.write_backlog(survey, settings.capture, len(environments), verdicts)
     if survey.closed:
-        closed = ", ".join(names[each] for each in survey.closed)
+        closed = a_few([names[each] for each in survey.closed])
         verdicts.warn("backlog", f"without {closed}: not for these credentials (403 or 404)")
-    turned_away = tally.outcomes["throttled"]
-    words.write_rate(
-        turned_away, tally.requests, rate if turned_away else START_RATE, tally.page_s, verdicts
-    )
+    words.write_rate(tally.outcomes["throttled"], tally.requests, rate, tally.page_s, verdicts)
     _heading("What `run` will therefore do:")
     for sentence in words.consequences(survey, settings.capture, len(environments), tally.page_s):
         sys.stdout.write(

@@ -35,7 +35,7 @@ from streamer.flatfile.lists import Lists
 from streamer.flatfile.server_profile import ServerProfile
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncGenerator, Collection
 
     from streamer.capture.position import Capture
     from streamer.commands.tail_filter import Record
@@ -101,8 +101,9 @@ async def preview(
             # What one environment does not use of its share is left to the others.
             share = math.ceil((count - printer.printed) / (len(chosen) - number))
             try:
-                async for batch in previewer.records(each, share):
-                    printer.write(batch)
+                async with aclosing(previewer.records(each, share)) as batches:
+                    async for batch in batches:
+                        printer.write(batch)
             except (FlatfileForbiddenError, FlatfileNotFoundError) as error:
                 _say(f"without environment {each.name or each.id}: {error}")
             if printer.printed >= count:
@@ -134,7 +135,9 @@ class _Previewer:
             settings.privacy.personal_data, b"" if key is None else key.get_secret_value().encode()
         )
 
-    async def records(self, environment: Environment, most: int) -> AsyncIterator[list[Previewed]]:
+    async def records(
+        self, environment: Environment, most: int
+    ) -> AsyncGenerator[list[Previewed], None]:
         """The first records of an environment, in the order in which they would be published."""
         start = self._settings.start
         floor = None if start == "earliest" else datetime.fromisoformat(start)

@@ -236,7 +236,13 @@ class Surveyor:
         """
         since = None if start is None else whole_second_before(start)
         if first is None or since is not None:
-            first = await self._page(scope, since)
+            try:
+                first = await self._page(scope, since)
+            except (FlatfileAnswerError, FlatfileForbiddenError) as error:
+                if scope is not None:
+                    raise
+                why = f"the server does not list all environments at once ({error.what})"
+                return Backlog(0, is_counted=False, unknown_beyond=why)
         low = len(first.rows)
         if not self._is_full(first):
             return Backlog(low, is_counted=True)
