@@ -40,8 +40,9 @@ CHECKED_EVERY_S: Final = 600.0
 RETRIED_AFTER_S: Final = 3600.0
 """After one that failed, since the next one reads the log again."""
 
-CLOCKS_DIFFER: Final = timedelta(hours=1)
-"""By how much the broker's clock may be behind Flatfile's."""
+CLOCKS_DIFFER: Final = timedelta(days=1)
+"""By how much the broker's clock may be behind Flatfile's, unless the records show that it is more;
+so much further back is read."""
 
 MOST_RECORDS: Final = 4_000_000
 """Of which digests are kept: 32 MB. Of a longer log the newest part is known, and swept."""
@@ -94,7 +95,7 @@ class DeepSweeps:
             if _is_due(archiver, TOGETHER) and (before := archiver.remembers_from) is not None
         ]
         now = max(archiver.server_at for archiver, _ in due if archiver.server_at is not None)
-        published = await self._read_back(now - self._window)
+        published = await self._read_back(now - self._window, now)
         failed: FlatfileError | None = None
         for archiver, before in due:
             try:
@@ -112,40 +113,44 @@ class DeepSweeps:
         if failed is not None:
             raise failed
 
-    async def _read_back(self, since: datetime) -> Published:
+    async def _read_back(self, since: datetime, now: datetime) -> Published:
         """Read what was published of what was created since a moment, or later if that is too much.
 
-        A record is appended after its event was created; so nothing that was created since, and
-        published, stands before the first record that was appended since.
+        A record is appended after its event was created, by the same clock: so nothing that was
+        created since, and published, stands before the first record that was appended since.
+
+        Args:
+            since: By Flatfile's clock.
+            now: By the same.
         """
         topic, capture = self._around.topics.audit.name, self._around.settings.capture
         published = Published(acknowledged=capture.revisions == "acknowledged")
-        published.knows_from = since
+        ahead = CLOCKS_DIFFER
+        appended_from = since - CLOCKS_DIFFER
         async with LogReader(self._around.connection) as reader:
-            appended_ms = int((since - CLOCKS_DIFFER).timestamp() * 1000)
-            offsets = await reader.at_time(topic, [self._shard], appended_ms)
+            appended_ms = int(appended_from.timestamp() * 1000)
+            wanted = (await reader.at_time(topic, [self._shard], appended_ms))[self._shard]
             start, end = await reader.bounds(topic, self._shard)
-            begin = max(offsets[self._shard], end - MOST_RECORDS)
-            is_cut = begin > offsets[self._shard] or 0 < start == begin
+            begin = max(wanted, end - MOST_RECORDS)
+            is_cut = begin > wanted or begin == start
             async for chunk in reader.read(topic, self._shard, begin, end):
                 if is_cut:
                     is_cut = False
-                    self._narrow(published, chunk[0])
+                    appended_from = _appended_at(chunk[0])
                 for message in chunk:
-                    _take_in(published, message)
+                    created_at = _take_in(published, message)
+                    if created_at is not None and created_at <= now:
+                        ahead = max(ahead, created_at - _appended_at(message))
                 await asyncio.sleep(PAUSE_S)
         published.freeze()
-        return published
-
-    def _narrow(self, published: Published, first: Message) -> None:
-        """Take note that the log, or what is read of it, begins only here."""
-        appended_at = datetime.fromtimestamp(first.timestamp / 1000, UTC)
-        known_from = appended_at + CLOCKS_DIFFER
-        if known_from > published.knows_from:
-            published.knows_from = known_from
+        published.knows_from = since if begin == 0 else max(since, appended_from + ahead)
+        if published.knows_from > since:
             log.warning(
-                "shard.deep_sweep_narrowed", shard=self._shard, since=known_from.isoformat()
+                "shard.deep_sweep_narrowed",
+                shard=self._shard,
+                since=published.knows_from.isoformat(),
             )
+        return published
 
 
 def _is_due(archiver: Archiver, after: timedelta) -> bool:
@@ -155,11 +160,18 @@ def _is_due(archiver: Archiver, after: timedelta) -> bool:
     return now is not None and swept is not None and now - swept >= after
 
 
-def _take_in(published: Published, message: Message) -> None:
+def _take_in(published: Published, message: Message) -> datetime | None:
+    """Take in a record, and return when its event was created."""
     if message.value is None:
-        return
+        return None
     try:
         record = read_record(message.value)
     except NoRecordError:
-        return  # A restore refuses the shard for it.
-    published.add(record.environment.id, remembered(record))
+        return None  # A restore refuses the shard for it.
+    memory = remembered(record)
+    published.add(record.environment.id, memory)
+    return memory.created_at
+
+
+def _appended_at(message: Message) -> datetime:
+    return datetime.fromtimestamp(message.timestamp / 1000, UTC)

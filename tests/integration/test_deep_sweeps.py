@@ -18,12 +18,22 @@ if TYPE_CHECKING:
     from streamer.broker.local import LocalBroker
 
 
+AHEAD = timedelta(days=2)
+"""By how much Flatfile's clock is."""
+
+
 async def test_latecomers_and_erasures_of_days_ago_come_out_once(
     broker: LocalBroker, prefix: str
 ) -> None:
-    """What a week holds is looked through, again and again, and a restart does not do it anew."""
-    days_ago = (datetime.now(UTC) - timedelta(days=5)).isoformat(timespec="milliseconds")
-    async with SandboxProcess(events=600, environments=3, days=6.5) as sandbox:
+    """What a week holds is looked through, again and again, and a restart does not do it anew.
+
+    By Flatfile's clock, which is not ours.
+    """
+    now = datetime.now(UTC) + AHEAD
+    days_ago = (now - timedelta(days=5)).isoformat(timespec="milliseconds")
+    async with SandboxProcess(
+        events=600, environments=3, days=6.5, clock_offset_s=AHEAD.total_seconds()
+    ) as sandbox:
         environ = environ_of(sandbox, broker.bootstrap_servers, prefix, **QUICK)
         async with AuditFollower(broker.bootstrap_servers, f"{prefix}.audit") as follower:
             async with DaemonProcess(
@@ -36,7 +46,7 @@ async def test_latecomers_and_erasures_of_days_ago_come_out_once(
                     "rewrite",
                     {
                         "ids": [event_id for _, event_id in erased],
-                        "changes": {"deletedAt": datetime.now(UTC).isoformat()},
+                        "changes": {"deletedAt": now.isoformat()},
                     },
                 )
                 await follower.until_published(late, within_s=30)
@@ -55,6 +65,26 @@ async def test_latecomers_and_erasures_of_days_ago_come_out_once(
             found = await follower.findings(await sandbox.ledger())
     assert found.flaws == []
     assert follower.judge.records == 603 + 3 + 3 + 3
+
+
+async def test_what_is_not_read_back_is_not_swept(broker: LocalBroker, prefix: str) -> None:
+    """Where the log holds more than is read of it, what may stand before that comes out no more."""
+    servers = broker.bootstrap_servers
+    days_ago = (datetime.now(UTC) - timedelta(days=5)).isoformat(timespec="milliseconds")
+    async with SandboxProcess(events=600, environments=2, days=6.5) as sandbox:
+        environ = environ_of(sandbox, servers, prefix, **QUICK)
+        program = sweeping_worker(every_s=1, most_records=20)
+        async with (
+            AuditFollower(servers, f"{prefix}.audit") as follower,
+            DaemonProcess(environ, program=program, follower=follower) as daemon,
+        ):
+            await follower.until_published(await sandbox.emit_everywhere(), within_s=30)
+            await sandbox.emit_everywhere(event={"createdAt": days_ago})
+            await daemon.until_events("shard.deep_sweep_narrowed", 3)
+            done = len(daemon.events("shard.deep_swept"))
+            await daemon.until_events("shard.deep_swept", done + 3)
+            assert await daemon.stop() == 0
+    assert follower.judge.records == 602
 
 
 def deep_swept(servers: str, prefix: str) -> dict[str, str]:

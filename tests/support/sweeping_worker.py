@@ -19,6 +19,7 @@ from datetime import timedelta
 from streamer import cli
 from streamer.shard import deep_sweeps
 deep_sweeps.EVERY = deep_sweeps.TOGETHER = timedelta(seconds={every_s})
+deep_sweeps.MOST_RECORDS = {most_records}
 deep_sweeps.CHECKED_EVERY_S = 0.5
 deep_sweeps.RETRIED_AFTER_S = 0.5
 sys.argv = ["streamer", "run"]
@@ -26,6 +27,11 @@ cli.main()
 """
 
 
-def sweeping_worker(*, every_s: float) -> tuple[str, ...]:
-    """Return a program, for `DaemonProcess`, that sweeps deeply every so many seconds."""
-    return ("-c", _PROGRAM.format(every_s=every_s))
+def sweeping_worker(*, every_s: float, most_records: int = 1_000_000) -> tuple[str, ...]:
+    """Return a program, for `DaemonProcess`, that sweeps deeply every so many seconds.
+
+    Args:
+        every_s: What stands for a day.
+        most_records: How many are read back for it.
+    """
+    return ("-c", _PROGRAM.format(every_s=every_s, most_records=most_records))
