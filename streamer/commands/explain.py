@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     from streamer.commands.verdicts import Verdicts
     from streamer.config import Settings
+    from streamer.flatfile.listing import PageRequest
     from streamer.flatfile.models import Environment
+    from streamer.flatfile.pages import Page
 
 SUBJECTS: Final = ("order", "page size", "since", "backlog", "rate limit")
 """What the lines are about."""
@@ -34,16 +36,22 @@ _INDENT: Final = "  "
 
 
 class Tally:
-    """How the requests ended, and how long pages took."""
+    """How the requests ended, and how long pages took.
+
+    Attributes:
+        outcomes: Attempts by how they ended.
+        is_page: Whether a page is asked for at present, and not a single event.
+    """
 
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
+        self.is_page = False
         self._pages_s: list[float] = []
 
-    def note(self, operation: str, outcome: str, duration_s: float) -> None:
+    def note(self, _operation: str, outcome: str, duration_s: float) -> None:
         """Count one attempt."""
         self.outcomes[outcome] += 1
-        if (operation, outcome) == ("list_events", "ok"):
+        if self.is_page and outcome == "ok":
             self._pages_s.append(duration_s)
 
     @property
@@ -68,17 +76,21 @@ async def explain(
         verdicts: Where the lines go.
     """
     tally = Tally()
+    client = FlatfileClient(settings.flatfile, patience=PATIENCE, on_request=tally.note)
+
+    async def fetch(request: PageRequest, environment_id: str | None) -> Page:
+        tally.is_page = request.size > 1
+        return await client.events_page(request, environment_id)
+
     start = settings.capture.start
     try:
-        async with FlatfileClient(
-            settings.flatfile, patience=PATIENCE, on_request=tally.note
-        ) as client:
-            survey = await Surveyor(client.events_page, page_size=settings.capture.page_size).look(
+        async with client:
+            await client.authenticate()
+            survey = await Surveyor(fetch, page_size=settings.capture.page_size).look(
                 [each.id for each in environments],
                 start=None if start in {"earliest", "now"} else datetime.fromisoformat(start),
                 backlog=start != "now",
             )
-            rate = client.budget.rate
     except FlatfileError as error:
         verdicts.failed("order", error)
         for subject in SUBJECTS[1:]:
@@ -94,7 +106,9 @@ async def explain(
     if survey.closed:
         closed = a_few([names[each] for each in survey.closed])
         verdicts.warn("backlog", f"without {closed}: not for these credentials (403 or 404)")
-    words.write_rate(tally.outcomes["throttled"], tally.requests, rate, tally.page_s, verdicts)
+    words.write_rate(
+        tally.outcomes["throttled"], tally.requests, client.budget.rate, tally.page_s, verdicts
+    )
     _heading("What `run` will therefore do:")
     for sentence in words.consequences(survey, settings.capture, len(environments), tally.page_s):
         sys.stdout.write(
