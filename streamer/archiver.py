@@ -62,6 +62,7 @@ class Resumed:
     Attributes:
         known: Whether it has a checkpoint.
         state: How it answered by then.
+        last: Offset of its last record.
         deep_swept: When its last complete deep sweep began.
         is_read_back: Whether the cursor knows what was published. Otherwise nothing may be read,
             only asked whether it answers again.
@@ -71,6 +72,7 @@ class Resumed:
     link: Link
     known: bool
     state: EnvironmentState
+    last: int | None = None
     deep_swept: datetime | None = None
     is_read_back: bool = True
 
@@ -118,6 +120,7 @@ class Archiver:
             committer=committer,
             deep_swept=resumed.deep_swept,
         )
+        self._publisher.last = resumed.last
         self._look: Look = Look.FAST
         self._dropped = 0
         self.server_at: datetime | None = None

@@ -100,6 +100,7 @@ class Publisher:
 
     Attributes:
         deep_swept: When the last complete deep sweep began: for the checkpoint.
+        last: Offset of the last record, likewise; set by whoever knows it from the log.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class Publisher:
             deep_swept: As the checkpoint has it.
         """
         self.deep_swept = deep_swept
+        self.last: int | None = None
         self._parts = parts
         self._environment = environment
         self._key = environment.id.encode()
@@ -243,6 +245,7 @@ class Publisher:
             def checkpoint(first: int | None, end: int) -> bytes:
                 if first is not None:
                     firsts.append(first)
+                    self.last = first + len(part.sealed) - 1
                 if capture is None:
                     return self._checkpoint(cursor.position, link, cursor.tail(end))
                 if is_last:
@@ -287,6 +290,7 @@ class Publisher:
             deep_swept=self.deep_swept,
             seen_from=position.seen_from,
             tail=tail,
+            last=self.last,
             policy=Policy(settings.exclude_topics, privacy.policy),
             writer=self._parts.writer,
         )

@@ -56,6 +56,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         deep_swept: When the last completed deep sweep began; before the first, the first look.
         seen_from: How far back is known what has been seen.
         tail: Offset in the audit partition from which what has been seen can be read back.
+        last: Offset of the last record there; None before the first, and from earlier versions.
         writer: Which worker wrote this.
     """
 
@@ -67,6 +68,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     policy: Policy
     writer: str
     account: str | None = None
+    last: int | None = None
     watermark: datetime | None = None
     polled: datetime | None = None
     swept: datetime | None = None

@@ -32,6 +32,7 @@ from streamer.errors import ShardRefusedError
 from streamer.flatfile.models import Environment
 from streamer.kafka.reader import LogReader
 from streamer.kafka.transaction import Outgoing
+from streamer.shard.shard_record import compare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,12 +46,18 @@ FIRST_OF_ALL: Final = 0
 
 @dataclass(slots=True)
 class _Standing:
-    """One environment, as far as it has been read back."""
+    """One environment, as far as it has been read back.
+
+    Attributes:
+        link: What the checkpoint says of the last record, then what holds.
+        last: The last record that was found, and its offset.
+    """
 
     cursor: Cursor
     checkpoint: Checkpoint | None
     link: Link | None = None
     last: Link | None = None
+    last_at: int | None = None
     newest: datetime | None = None
 
 
@@ -105,6 +112,7 @@ class Restore:
             link,
             known=True,
             state=checkpoint.state,
+            last=checkpoint.last if standing.last_at is None else standing.last_at,
             deep_swept=checkpoint.deep_swept,
             is_read_back=is_read_back,
         )
@@ -142,7 +150,29 @@ class Restore:
                 raise problem
             async for chunk in reader.read(topics.audit.name, self._number, self.begin, self.end):
                 self._take_records(chunk)
+            await self._look_for_vanished(reader)
         self._compare(start)
+
+    async def _look_for_vanished(self, reader: LogReader) -> None:
+        """Find the last record of those whose records behind the tail are all gone."""
+        vanished = {key.encode(): key for key, one in self._standings.items() if self._is_gone(one)}
+        if not vanished:
+            return
+        audit = self._around.topics.audit.name
+        async for chunk in reader.read(audit, self._number, self._start, self.begin):
+            self._take_records([one for one in chunk if one.key in vanished])
+        for key in vanished.values():
+            if self._standings[key].last is None and self._start > 0:
+                problem = self._refused(
+                    f"the last records of {key} are gone, and retention deleted those before",
+                    "Restore the audit topic, or use another STREAMER_KAFKA__TOPIC_PREFIX.",
+                )
+                raise problem
+
+    def _is_gone(self, standing: _Standing) -> bool:
+        """Whether a checkpoint counts a record that would have been read, and there is none."""
+        at = None if standing.checkpoint is None else standing.checkpoint.last
+        return standing.last is None and at is not None and at >= self.begin
 
     def _tails(self, *, everything: bool) -> list[int]:
         checkpoints = [one.checkpoint for one in self._standings.values() if one.checkpoint]
@@ -174,7 +204,7 @@ class Restore:
         )
         if value is not None:
             own = decode_shard(value, where=f"record of {self._where}")
-            self._compare_record(own, expected)
+            compare(own, expected, where=self._where)
             self._floor = own.start
             return
         if await self._has_records(reader, start):
@@ -188,32 +218,10 @@ class Restore:
             others = await self._entries(reader, FIRST_OF_ALL)
             if (value := others.get(SHARD_KEY)) is not None:
                 first = decode_shard(value, where=f"record of shard {FIRST_OF_ALL}")
-                self._compare_record(first, expected)
+                compare(first, expected, where=self._where)
                 expected = msgspec.structs.replace(expected, start=first.start)
         self._floor = expected.start
         self.shard_record = [Outgoing(SHARD_KEY, encode_shard(expected))]
-
-    def _compare_record(self, found: ShardRecord, expected: ShardRecord) -> None:
-        # Without an environment at start the account has no name yet: no contradiction.
-        if found.account and expected.account and found.account != expected.account:
-            problem = self._refused(
-                f"it holds account {found.account}, and these credentials open {expected.account}",
-                "Use another STREAMER_KAFKA__TOPIC_PREFIX for another account.",
-            )
-            raise problem
-        if found.partitions != expected.partitions:
-            problem = self._refused(
-                f"it was begun with {found.partitions} partitions, and there are "
-                f"{expected.partitions} now",
-                "Kafka cannot take partitions back: use another STREAMER_KAFKA__TOPIC_PREFIX.",
-            )
-            raise problem
-        if found.audit_topic_id != expected.audit_topic_id:
-            problem = self._refused(
-                "the audit topic was deleted and made anew since its checkpoints were written",
-                "Use another STREAMER_KAFKA__TOPIC_PREFIX, or delete the checkpoint topic as well.",
-            )
-            raise problem
 
     async def _has_records(self, reader: LogReader, start: int) -> bool:
         if start > 0:
@@ -256,7 +264,7 @@ class Restore:
             memory = remembered(record)
             created_at = memory.created_at
             standing.cursor.restore(memory, message.offset)
-            standing.last = Link(record.sequence, record.digest)
+            standing.last, standing.last_at = Link(record.sequence, record.digest), message.offset
             if created_at is not None:
                 standing.newest = latest(standing.newest, created_at)
         self.records += len(chunk)
@@ -265,6 +273,8 @@ class Restore:
         """Where a checkpoint and the records disagree, the records win."""
         for key, standing in self._standings.items():
             said, found = standing.link, standing.last
+            if found is None and self._is_gone(standing):
+                found = genesis(key)
             if found is None or said == found:
                 continue
             checkpoint = standing.checkpoint

@@ -14,6 +14,7 @@ from streamer.config import Settings
 from streamer.errors import ShardRefusedError
 from streamer.flatfile.server_profile import ServerProfile
 from streamer.shard.restore import Restore
+from streamer.shard.shard_record import compare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +78,7 @@ async def test_account_that_is_not_known_yet_contradicts_none(
     ]
     refused = False
     try:
-        restore_among(Environments(nothing))._compare_record(*records)
+        compare(*records, where="here")
     except ShardRefusedError:
         refused = True
     assert refused is is_refused
