@@ -25,10 +25,18 @@ async def stop_consumer(consumer: AIOKafkaConsumer, *, within_s: float) -> None:
     Args:
         consumer: Started, or not: one whose start failed has to be stopped too.
         within_s: How long the orderly way may take.
+
+    Raises:
+        CancelledError: Whoever stops it was cancelled meanwhile.
     """
+    task = asyncio.current_task()
+    cancels = 0 if task is None else task.cancelling()
     with contextlib.suppress(KafkaError, OSError, TimeoutError):
         async with asyncio.timeout(within_s):
             await consumer.stop()
+            if task is not None and task.cancelling() > cancels:
+                # aiokafka takes it for that of the task of its own that it waited for.
+                raise asyncio.CancelledError
             return
     await _end(consumer)
 

@@ -81,6 +81,7 @@ class GroupCommits:
         self._news = asyncio.Event()
         self._eager = asyncio.Event()
         self._stopping = False
+        self._is_over = False
         self._turn = asyncio.Lock()
         self._is_held = False
 
@@ -97,10 +98,14 @@ class GroupCommits:
 
         Returns:
             Done once it is committed: the offset of the offer's first record, None without any.
-            If the commit fails the future is cancelled: the shard starts over from the log.
+            If the commit fails the future is cancelled: the shard starts over from the log. So is
+            that of an offer that comes too late: nobody would ever commit it.
         """
         loop = asyncio.get_running_loop()
         cut: list[_Offered] = [(part, loop.create_future()) for part in self._caution.cut(offer)]
+        if self._is_over:
+            cut[-1][1].cancel()
+            return cut[-1][1]
         self._offers += cut
         self._bytes += sum(part.size_bytes for part, _ in cut)
         self._news.set()
@@ -133,6 +138,7 @@ class GroupCommits:
                     await self._commit(self._take())
                 committed_at = time.monotonic()
         finally:
+            self._is_over = True
             for _, future in self._offers:
                 future.cancel()
 
