@@ -191,7 +191,9 @@ class _Faults:
         elif fault.kind is Kind.STOP_WORKER:
             code = await _stopped(worker)
             self._report.disorderly += code == DISORDERLY
-            if code not in {CLEAN, DISORDERLY}:
+            # Python itself ends so, before it has come to what handles the signal.
+            just_started = code == -signal.SIGTERM and not worker.lines
+            if code not in {CLEAN, DISORDERLY} and not just_started:
                 self._report.ended.append(f"a stop ended with {code}: {worker.text[-1500:]}")
         else:
             await worker.kill()
