@@ -81,7 +81,8 @@ class DeepSweep:
 class _BetweenSieve(PendingSieve):
     """Lets through only what was created from one moment on, up to another one.
 
-    What does not say when that was is left to other looks.
+    What does not say when that was is left to other looks, and so is what has no id: the log knows
+    it by a digest that is another one under another policy on personal data.
     """
 
     def __init__(self, seen: Seen, excluded: Excluded, start: datetime, before: datetime) -> None:
@@ -94,7 +95,7 @@ class _BetweenSieve(PendingSieve):
         between = [
             (row, moment)
             for row, moment in zip(page.rows, page.times, strict=True)
-            if moment is not None and self._start <= moment < self._before
+            if row.id and moment is not None and self._start <= moment < self._before
         ]
         moments = [moment for _, moment in between]
         rows = [row for row, _ in between]

@@ -2,7 +2,8 @@
 
 For looks that go back further than what a cursor remembers. Filled in the order of the log, by all
 environments of a shard together, then only asked. In chunks, sorted each, with the times that they
-span: an event is looked for in the few chunks whose span has its `createdAt`.
+span: an event is looked for in the few chunks whose span has its `createdAt`. What has no time in
+its record, though a page may make one of what was sent, is looked for whatever its time.
 """
 
 from __future__ import annotations
@@ -23,13 +24,21 @@ CHUNK_DIGESTS: Final = 65_536
 """Sorting as many takes a few megabytes for a moment."""
 
 
+_BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
+_END: Final = datetime.max.replace(tzinfo=UTC)
+
+
 class _Chunk:
     __slots__ = ("begins_at", "digests", "ends_at")
 
     def __init__(self) -> None:
-        self.begins_at = datetime.max.replace(tzinfo=UTC)
-        self.ends_at = datetime.min.replace(tzinfo=UTC)
+        self.begins_at = _END
+        self.ends_at = _BEGINNING
         self.digests: array[int] = array("q")
+
+    def span(self, moment: datetime | None) -> None:
+        self.begins_at = min(self.begins_at, moment or _BEGINNING)
+        self.ends_at = max(self.ends_at, moment or _END)
 
     def freeze(self) -> None:
         self.digests = array("q", sorted(self.digests))
@@ -55,34 +64,33 @@ class Published:
         Args:
             acknowledged: Whether an acknowledgement makes a further revision.
         """
-        self.knows_from = datetime.min.replace(tzinfo=UTC)
+        self.knows_from = _BEGINNING
         self._words = Seen(acknowledged=acknowledged)
-        self._chunks = [_Chunk()]
+        self._open, self._timeless = _Chunk(), _Chunk()
+        self._chunks = [self._open, self._timeless]
         self._revisions: dict[int, int] = {}
 
     def __len__(self) -> int:
         return sum(len(chunk.digests) for chunk in self._chunks)
 
     def add(self, environment_id: str, record: Remembered) -> None:
-        """Take in a record; one without a time is of no use here."""
-        moment = record.created_at
-        if moment is None:
-            return
+        """Take in a record."""
         salt = hash(environment_id)
-        chunk = self._chunks[-1]
+        chunk = self._timeless if record.created_at is None else self._open
         digests = self._words.digests_of(record)
         chunk.digests.extend(digest ^ salt for digest in digests)
-        chunk.begins_at = min(chunk.begins_at, moment)
-        chunk.ends_at = max(chunk.ends_at, moment)
+        chunk.span(record.created_at)
         if record.revision > 1:
             self._revisions[digests[0] ^ salt] = record.revision
         if len(chunk.digests) >= CHUNK_DIGESTS:
-            chunk.freeze()
-            self._chunks.append(_Chunk())
+            self.freeze()
+            self._open, self._timeless = _Chunk(), _Chunk()
+            self._chunks += [self._open, self._timeless]
 
     def freeze(self) -> None:
         """Take in no more, and be asked."""
-        self._chunks[-1].freeze()
+        self._open.freeze()
+        self._timeless.freeze()
 
     def has(self, environment_id: str, digest: int, moment: datetime) -> bool:
         """Whether something created at a moment was published."""

@@ -14,11 +14,14 @@ from streamer.capture.deep_sweep import DeepSweep
 from streamer.capture.published import CHUNK_DIGESTS, Published, SeenInLog
 from streamer.capture.seen import Remembered
 from streamer.config import CaptureSettings
+from streamer.flatfile.models import BrokenEvent
+from streamer.flatfile.pages import Page
 from streamer.flatfile.server_profile import ServerProfile
 from tests.support.generated_server import Fact, GeneratedServer, Order, ServerReading, at
 
 if TYPE_CHECKING:
     from streamer.capture.position import Reading
+    from streamer.flatfile.listing import PageRequest
 
 DAY_S = 86_400.0
 NOW_S = 10 * DAY_S
@@ -141,6 +144,28 @@ async def test_what_the_cursor_still_takes_is_left_to_it(worker: Worker) -> None
     assert worker.published[100:] == [("live", 1)]
 
 
+async def test_what_has_no_id_or_no_time_is_left_to_other_looks(worker: Worker) -> None:
+    """Elements that cannot be placed, or not be known again for certain, are not handed out."""
+    stamp = at(NOW_S - 5 * DAY_S)
+    rows = [
+        BrokenEvent(raw=b"{", reason="not_json"),
+        BrokenEvent(raw=b"{}", reason="no_id", created_at=stamp.isoformat()),
+        BrokenEvent(raw=b"[]", reason="no_topic", id="no_time"),
+    ]
+    page = Page([*rows], [None, stamp, None], at(NOW_S), 10)
+    published = worker.read_back()
+    sweep = DeepSweep(
+        SeenInLog(published, ENVIRONMENT), worker.profile, start=at(0), before=at(NOW_S)
+    )
+
+    async def fetch(request: PageRequest) -> Page:
+        return page if request.number == 1 else Page([], [], at(NOW_S), 10)
+
+    async with aclosing(sweep.look(fetch)) as captures:
+        assert [capture async for capture in captures] == []
+    assert sweep.begun_at == at(NOW_S)
+
+
 async def test_same_id_in_another_environment_is_another_event(worker: Worker) -> None:
     """What another environment of the shard has published does not keep this one's event back."""
     created_s = NOW_S - 5 * DAY_S
@@ -150,6 +175,17 @@ async def test_same_id_in_another_environment_is_another_event(worker: Worker) -
     published.freeze()
     await worker.sweep_deeply(published)
     assert worker.published[100:] == [("shared", 1)]
+
+
+def test_record_without_a_time_is_known_at_any_time() -> None:
+    """A `createdAt` that a page can place and a record cannot does not make an event new."""
+    published = Published()
+    published.add(ENVIRONMENT, Remembered("timeless", None))
+    published.add(ENVIRONMENT, Remembered("timed", at(0)))
+    published.freeze()
+    for moment in (at(-1e6), at(0), at(1e6)):
+        assert published.has(ENVIRONMENT, hash("timeless"), moment)
+        assert published.has(ENVIRONMENT, hash("timed"), moment) is (moment == at(0))
 
 
 def test_records_read_back_take_8_bytes_each() -> None:
