@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.support.guarded_broker import Guarded
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where failures are produced.
 
