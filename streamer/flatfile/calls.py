@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from streamer.flatfile.objects import Kind, ListKey
 
-LIST_PAGE_SIZE: Final = 100
-"""Asked for in lists; a server may give fewer at once."""
-
 _PLACES: Final[Mapping[Kind, str]] = {
     "space": "environmentId",
     "agent": "environmentId",
@@ -31,8 +28,8 @@ _PLACES: Final[Mapping[Kind, str]] = {
 
 def list_call(
     which: ListKey, *, archived: bool | None, priority: Priority
-) -> Callable[[int], Call]:
-    """Return what makes the request for a page of a list, by its number.
+) -> Callable[[int, int], Call]:
+    """Return what makes the request for a page of a list, by its size and its number.
 
     Raises:
         FlatfileNotFoundError: The place that it is of has no id.
@@ -45,8 +42,8 @@ def list_call(
     if archived is not None:
         query["archived"] = "true" if archived else "false"
 
-    def call(number: int) -> Call:
-        paged = {"pageSize": str(LIST_PAGE_SIZE), "pageNumber": str(number)}
+    def call(size: int, number: int) -> Call:
+        paged = {"pageSize": str(size), "pageNumber": str(number)}
         # The guests of a space are one page.
         own = query if which.kind == "guest" else {**query, **paged}
         return Call(f"list_{which.kind}s", where, path, own, priority)

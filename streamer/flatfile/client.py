@@ -23,6 +23,7 @@ from streamer.flatfile.auth import (
 from streamer.flatfile.budget import Priority, RateBudget
 from streamer.flatfile.calls import call_for_one, checked_id, list_call
 from streamer.flatfile.envelope import data_of
+from streamer.flatfile.list_pages import list_reader, read_to_end
 from streamer.flatfile.models import Agent, Environment, Guest, Space, User
 from streamer.flatfile.objects import (
     Element,
@@ -30,13 +31,11 @@ from streamer.flatfile.objects import (
     ListPage,
     Pagination,
     read_element,
-    read_page,
-    read_pagination,
 )
 from streamer.flatfile.pages import parse_beginning, parse_clean_page, parse_hostile_page
 from streamer.flatfile.proxies import proxy_for
 from streamer.flatfile.rows import read_row
-from streamer.flatfile.transport import Answer, Call, OnRequest, Patience, Reader, Transport
+from streamer.flatfile.transport import Answer, Call, OnRequest, Patience, Transport
 
 if TYPE_CHECKING:
     import ssl
@@ -48,9 +47,6 @@ if TYPE_CHECKING:
     from streamer.flatfile.listing import PageRequest
     from streamer.flatfile.models import Row
     from streamer.flatfile.pages import Page
-
-MOST_LIST_PAGES: Final = 10_000
-"""A list that goes on after this is not a list."""
 
 BEGINNING_BYTES: Final = 1024 * 1024
 """What is kept of a single event that is larger than any answer may be."""
@@ -179,10 +175,6 @@ class FlatfileClient:
     ) -> bool:
         """Read a list to its end.
 
-        A short page is not the last one, since a server may give fewer than asked for. The last one
-        is the one that the answer says is the last, or the one before an empty one or before one
-        that brings nothing new (of a server that ignores the page's number).
-
         Args:
             which: The list.
             take: Is handed the objects of each page as it comes, none of them twice.
@@ -192,23 +184,13 @@ class FlatfileClient:
         Returns:
             Whether that was all of it: what was not handed over is not there.
         """
+        read = list_reader(which)
+
+        async def fetch(call: Call) -> tuple[ListPage, Pagination]:
+            return await self._transport.get(call, self._auth, read)
+
         call = list_call(which, archived=archived, priority=priority)
-        read = _list_reader(data_is_optional=which.kind == "agent")
-        found: set[str] = set()
-        ignored, is_sound = 0, True
-        for number in range(1, MOST_LIST_PAGES + 1):
-            page, pagination = await self._transport.get(call(number), self._auth, read)
-            fresh = {one.id: one for one in page.elements if one.id not in found}
-            take([*fresh.values()])
-            found |= fresh.keys()
-            ignored += page.ignored
-            is_sound = is_sound and page.is_sound
-            is_last = not fresh or pagination.ends_with(page=number, items=len(found))
-            if is_last or which.kind == "guest":
-                return is_sound and pagination.has_all(len(found) + ignored)
-        raise FlatfileAnswerError(
-            where=call(1).where, what=f"more than {MOST_LIST_PAGES:,} pages", next_step=_AGAIN
-        )
+        return await read_to_end(which, call, fetch, take)
 
     async def user(self, user_id: str) -> User:
         """Return one user."""
@@ -277,14 +259,3 @@ async def _read_page(answer: Answer) -> Page:
 
 async def _read_event(answer: Answer) -> Row:
     return await asyncio.to_thread(read_row, data_of(answer.body) or answer.body)
-
-
-def _list_reader(*, data_is_optional: bool) -> Reader[tuple[ListPage, Pagination]]:
-    """Return a reader of lists. Without `data` all objects would seem to have vanished."""
-
-    async def read(answer: Answer) -> tuple[ListPage, Pagination]:
-        if data_is_optional and data_of(answer.body) in {b"", b"null"}:
-            return ListPage([], 0, is_sound=True), Pagination()
-        return read_page(answer.body), read_pagination(answer.body)
-
-    return read

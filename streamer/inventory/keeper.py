@@ -193,7 +193,8 @@ class Keeper:
         """Take a page of a list, read at `at`."""
         since = self._due.looked_at(which)
         for element in elements:
-            if which.kind == "environment" and not self._owns(element.id):
+            is_foreign = which.kind == "environment" and not self._owns(element.id)
+            if is_foreign or self._table.has_as(which, element):
                 continue
             thing = read_thing(
                 which.kind, element, self._parts.privacy, environment_id=environment_id

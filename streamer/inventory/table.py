@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 from streamer.flatfile.lists import ENVIRONMENTS, USERS
 from streamer.flatfile.objects import Kind, ListKey
 from streamer.inventory.message import decode, encode, key_of, read_key
-from streamer.inventory.things import spaces_of
+from streamer.inventory.things import sent_as, spaces_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from streamer.audit.privacy import Privacy
+    from streamer.flatfile.objects import Element
     from streamer.inventory.message import Message
     from streamer.inventory.things import Thing
 
@@ -53,12 +54,14 @@ class _Entry:
     """An object that is published.
 
     Attributes:
+        sent_as: Of the bytes that it was last seen as; None: not seen since it was read back.
         missed: By list that shows it: in how many looks it did not.
     """
 
     fingerprint: str
     first_seen: str
     environment_id: str | None
+    sent_as: int | None
     missed: dict[ListKey, int] = field(default_factory=dict)
 
 
@@ -106,10 +109,19 @@ class Table:
         if message is None:
             # A tombstone, or something that is written anew.
             return
-        entry = _Entry(message.fingerprint, message.first_seen, message.environment_id)
+        entry = _Entry(message.fingerprint, message.first_seen, message.environment_id, None)
         self._entries[known] = entry
         for which in _lists_of(message):
             self._put(known, entry, which)
+
+    def has_as(self, which: ListKey, element: Element) -> bool:
+        """Take what a list shows, if it is as it was: whether there is no more to do about it."""
+        key = (which.kind, element.id)
+        entry = self._entries.get(key)
+        if entry is None or entry.sent_as != sent_as(element):
+            return False
+        self._put(key, entry, which)
+        return True
 
     def take(
         self, which: ListKey, thing: Thing, at: str, *, observed_only: bool | None
@@ -128,12 +140,14 @@ class Table:
         key = (thing.kind, thing.id)
         before = self._entries.get(key)
         if before is not None and before.fingerprint == thing.fingerprint:
+            before.sent_as = thing.sent_as
             self._put(key, before, which)
             return None
         entry = _Entry(
             thing.fingerprint,
             at if before is None else before.first_seen,
             thing.environment_id,
+            thing.sent_as,
             {} if before is None else before.missed,
         )
         self._entries[key] = entry

@@ -44,10 +44,10 @@ class Thing:
         environment_id: Where it is; itself, of an environment; None of a user.
         text: The object, as JSON with sorted keys.
         fingerprint: SHA-256 of that, in hex, without what is `USAGE`.
-        spaces: Of a guest: the spaces that it can reach.
         omitted: Members that were too large.
         redacted: Paths of credentials that were taken out.
         replaced: Paths of personal data that was.
+        sent_as: What `sent_as` says of the bytes that it was made of.
     """
 
     kind: Kind
@@ -55,10 +55,10 @@ class Thing:
     environment_id: str | None
     text: bytes
     fingerprint: str
-    spaces: tuple[str, ...] = ()
-    omitted: tuple[str, ...] = ()
-    redacted: tuple[str, ...] = ()
-    replaced: tuple[str, ...] = ()
+    omitted: tuple[str, ...]
+    redacted: tuple[str, ...]
+    replaced: tuple[str, ...]
+    sent_as: int
 
 
 def read_thing(
@@ -74,11 +74,17 @@ def read_thing(
     """
     try:
         members = _members(element.raw)
-        return (
-            None if members is None else _thing(kind, element.id, members, privacy, environment_id)
-        )
+        return None if members is None else _thing(kind, element, members, privacy, environment_id)
     except (ValueError, RecursionError):
         return None
+
+
+def sent_as(element: Element) -> int:
+    """Return what two objects have in common, in one process, if they were sent as the same bytes.
+
+    They need not be understood twice.
+    """
+    return hash(element.raw)
 
 
 def spaces_of(members: Mapping[str, Any]) -> tuple[str, ...]:
@@ -92,7 +98,7 @@ def spaces_of(members: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _thing(
     kind: Kind,
-    id_: str,
+    element: Element,
     members: dict[str, Any],
     privacy: Privacy,
     environment_id: str | None,
@@ -108,18 +114,17 @@ def _thing(
     members, omitted = _bounded(members)
     safe = redact(_written(members), "object")
     shown = privacy.part(safe.text, "object", people)
-    plain = _members(shown.text)
-    digested = safe.text if plain is None else _written(_without_usage(plain))
+    digested = _written(_without_usage(_members(shown.text)))
     return Thing(
         kind=kind,
-        id=id_,
+        id=element.id,
         environment_id=named if is_id(named) else environment_id,
         text=shown.text,
         fingerprint=hashlib.sha256(digested).hexdigest(),
-        spaces=spaces_of(members) if kind == "guest" else (),
         omitted=omitted,
         redacted=privacy.paths(safe.paths, people),
         replaced=shown.paths,
+        sent_as=sent_as(element),
     )
 
 

@@ -79,7 +79,7 @@ async def test_no_credential_leaves_the_process(
             pages = [(await daemon.get(path))[1] for path in ("/metrics", "/healthz", "/readyz")]
             assert await daemon.stop() == 0
     assert daemon.events("flatfile.request_failed")
-    topics = [f"{prefix}.{name}" for name in ("audit", "checkpoints", "dead-letters")]
+    topics = [f"{prefix}.{name}" for name in ("audit", "checkpoints", "dead-letters", "inventory")]
     pieces = await asyncio.to_thread(lambda: [*pieces_of(servers, topics)])
     assert len(pieces) > 4_000
     assert [piece for piece in pieces if MARK.encode() in piece] == []

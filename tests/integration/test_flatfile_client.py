@@ -228,6 +228,32 @@ async def test_list_that_shows_fewer_than_it_says_is_not_all_of_it() -> None:
     assert ([one.id for one in found], is_complete) == (["us_usr_1"], False)
 
 
+async def test_list_with_pages_that_are_too_large_is_read_in_smaller_ones() -> None:
+    """Agents come with their source; none of them is handed on twice."""
+    kb = 1000
+    agents = [
+        {"id": f"us_ag_{n}", "source": "x" * (200 * kb if n == 30 else 10 * kb)} for n in range(40)
+    ]
+
+    class Agents(Account):
+        @override
+        def serve(self, asked: Asked) -> Act:
+            size, number = int(asked.query["pageSize"]), int(asked.query["pageNumber"])
+            return answer({"data": agents[(number - 1) * size :][:size]})
+
+    async with Agents() as server:
+        settings = FlatfileSettings(
+            api_url=f"{server.url}/v1",
+            client_id="client",
+            secret=SecretStr(CLIENT_SECRET),
+            max_body_bytes=300 * kb,
+        )
+        async with FlatfileClient(settings, patience=QUICK) as client:
+            found, is_complete = await _listed(client, ListKey("agent", "us_env_1"))
+    assert ([one.id for one in found], is_complete) == ([one["id"] for one in agents], True)
+    assert {asked.query["pageSize"] for asked in server.asked[1:]} == {"20", "5"}
+
+
 async def test_agents_may_come_without_data_but_environments_may_not() -> None:
     """Where `data` is optional its absence is an empty list; elsewhere it is no answer."""
     async with Account(answer({})) as server, server.client() as client:

@@ -22,7 +22,7 @@ KEY: Final = "a key that only the operator has"
 ADDRESS: Final = "mallory.planted@elsewhere.example.com"
 """Of nobody that the account knows."""
 
-TOPICS: Final = ("audit", "checkpoints", "dead-letters")
+TOPICS: Final = ("audit", "checkpoints", "dead-letters", "inventory")
 
 
 async def published(

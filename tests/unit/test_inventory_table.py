@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from streamer.audit.privacy import CLEAR, Privacy
 from streamer.flatfile.lists import USERS
-from streamer.flatfile.objects import ListKey
+from streamer.flatfile.objects import Element, ListKey
 from streamer.inventory.message import decode, read_key
 from streamer.inventory.table import Change, Table
 from tests.support.inventory import thing
@@ -65,6 +65,19 @@ def test_an_object_is_published_once_and_when_it_changes() -> None:
     assert message is not None
     assert (message.first_seen, message.last_seen) == (AT, LATER)
     assert message.object == {"id": "us_usr_1", "name": "Grace"}
+
+
+def test_what_was_sent_as_the_same_bytes_is_not_understood_twice() -> None:
+    """But after a restart, when nothing is known of its bytes."""
+    table = Table("us_acc_1", CLEAR)
+    body = {"id": "us_usr_1", "name": "Ada"}
+    same = Element("us_usr_1", json.dumps(body, ensure_ascii=False).encode())
+    assert not table.has_as(USERS, same)
+    published = _look(table, USERS, thing("user", body))
+    assert table.has_as(USERS, same)
+    assert table.end(USERS, {"us_usr_1"}) == []
+    assert not table.has_as(USERS, Element("us_usr_1", b'{"id":"us_usr_1"}'))
+    assert not _restored(*published).has_as(USERS, same)
 
 
 def test_what_two_complete_looks_do_not_show_is_gone() -> None:
