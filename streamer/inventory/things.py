@@ -121,7 +121,7 @@ def _thing(
         environment_id=named if is_id(named) else environment_id,
         text=shown.text,
         fingerprint=hashlib.sha256(digested).hexdigest(),
-        omitted=omitted,
+        omitted=privacy.paths(omitted, people),
         redacted=privacy.paths(safe.paths, people),
         replaced=shown.paths,
         sent_as=sent_as(element),
@@ -162,7 +162,8 @@ def _bounded(members: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
             break
         left -= sizes[name]
         omitted.append(name)
-    return {name: members[name] for name in members if name not in omitted}, tuple(sorted(omitted))
+    kept = {name: members[name] for name in members if name not in omitted}
+    return kept, tuple(name.encode("utf-8", "replace").decode() for name in sorted(omitted))
 
 
 def _without_usage(value: Any) -> Any:  # noqa: ANN401 - JSON

@@ -127,6 +127,15 @@ def test_an_object_that_is_too_large_goes_without_its_largest_members() -> None:
     assert json.loads(found.text) == SPACE
 
 
+def test_what_is_omitted_is_named_as_it_may_be_published() -> None:
+    """A member's name is hostile, too."""
+    huge = "x" * LARGEST_BYTES
+    raw = json.dumps({"id": "us_sp_1", "\ud800": huge, "ada@example.com": huge}).encode()
+    found = read_thing("space", Element("us_sp_1", raw), Privacy("drop"))
+    assert found is not None
+    assert set(found.omitted) == {"?", "[dropped]"}
+
+
 @pytest.mark.parametrize(
     "raw",
     [
