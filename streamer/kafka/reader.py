@@ -13,7 +13,7 @@ from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
-from streamer.errors import KafkaUnreachableError
+from streamer.errors import KafkaUnreachableError, ShardRefusedError
 from streamer.kafka.stopping import stop_consumer
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ class LogReader:
         Raises:
             KafkaUnreachableError: No progress for `STUCK_AFTER_S`: the broker is away, or another
                 writer holds a transaction open below `end`.
+            ShardRefusedError: The client cannot read what somebody else wrote.
         """
         async for chunk in self.read_all(topic, {partition: (start, end)}):
             yield chunk
@@ -213,8 +214,18 @@ class LogReader:
     async def _fetched(
         self, topic: str, tps: Sequence[Any], *, wait_ms: int = FETCH_WAIT_MS
     ) -> Mapping[Any, Sequence[Message]]:
-        with self._connection.explained(f"reading {topic}"):
-            return await self._committed.getmany(*tps, timeout_ms=wait_ms, max_records=CHUNK)
+        try:
+            with self._connection.explained(f"reading {topic}"):
+                return await self._committed.getmany(*tps, timeout_ms=wait_ms, max_records=CHUNK)
+        except UnicodeDecodeError:
+            # The client decodes the names of headers, and hands over nothing from there on.
+            raise ShardRefusedError(
+                where=f"topic {topic}",
+                what="somebody wrote a record with a header whose name is not UTF-8, "
+                "so that nothing behind it can be read",
+                next_step="Find out who else writes to this topic. Kafka can delete that record only "
+                "together with all before it.",
+            ) from None
 
     async def _positions(self, topic: str, tps: Iterable[Any]) -> dict[Any, int]:
         # It waits for a broker without end if the log was cut in front of us.

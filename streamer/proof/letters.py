@@ -85,12 +85,8 @@ class DeadLetters:
     def take(self, message: Message) -> None:
         """Take one message of the dead-letter topic."""
         headers = {name: value or b"" for name, value in message.headers}
-        key, sequence, number = (
-            message.key or b"",
-            _number(headers, "sequence"),
-            _number(headers, "part"),
-        )
-        place = Place.of(message)
+        sequence, number = _number(headers, "sequence"), _number(headers, "part")
+        key, place = message.key or b"", Place.of(message)
         if not (sequence and number and _number(headers, "parts")):
             self._say(Kind.DEAD_LETTER, key, place, "it is no dead letter")
             return
