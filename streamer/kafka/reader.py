@@ -223,8 +223,8 @@ class LogReader:
                 where=f"topic {topic}",
                 what="somebody wrote a record with a header whose name is not UTF-8, "
                 "so that nothing behind it can be read",
-                next_step="Find out who else writes to this topic. Kafka can delete that record only "
-                "together with all before it.",
+                next_step="Find out who else writes to this topic. Kafka can delete that record "
+                "only together with all before it.",
             ) from None
 
     async def _positions(self, topic: str, tps: Iterable[Any]) -> dict[Any, int]:
