@@ -7,6 +7,7 @@ from contextlib import aclosing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from streamer.capture.cursor import Cursor, Look
@@ -120,6 +121,16 @@ async def test_erasure_of_what_is_days_old_is_one_revision(worker: Worker) -> No
     for _ in range(2):
         await worker.sweep_deeply()
     assert worker.published[100:] == [("e50", 2)]
+
+
+async def test_revisions_count_on_from_what_the_log_says(worker: Worker) -> None:
+    """An event that is erased anew, another time, gets revision 3 from whoever reads the log."""
+    fact = worker.server.facts[50]
+    fact.deleted_s = worker.server.now_s
+    await worker.sweep_deeply()
+    fact.deleted = msgspec.structs.replace(fact.deleted, deleted_at="another time")
+    await worker.sweep_deeply()
+    assert worker.published[100:] == [("e50", 2), ("e50", 3)]
 
 
 async def test_what_is_older_than_the_window_or_excluded_stays_out(worker: Worker) -> None:
