@@ -239,7 +239,9 @@ class Authenticator:
         failure: FlatfileError | None = None
         try:
             self._current = await self._obtain(credentials)
+            self._tried = credentials
         except FlatfileError as error:
+            self._tried = credentials
             if current is None or self.now() >= current.expires_at:
                 failure = error
                 raise
@@ -255,7 +257,6 @@ class Authenticator:
     async def _obtain(self, credentials: Credentials) -> AccessToken:
         if credentials == self._tried and self.now() < self._refused_until:
             raise refusal(what="the key pair")
-        self._tried = credentials
         if isinstance(credentials, PersonalToken):
             return AccessToken(credentials.token)
         asked_at = self.now()

@@ -90,7 +90,7 @@ def test_every_row_is_produced() -> None:
     assert set(table()) == set(PRODUCERS)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 async def test_failures_say_what_the_readme_quotes(
     broker: LocalBroker,
     guarded: Guarded,

@@ -208,6 +208,20 @@ async def test_other_credentials_are_used_at_once() -> None:
     assert value(await flatfile.auth.token()) == "pat_1"
 
 
+async def test_other_credentials_are_used_although_their_first_use_was_cancelled() -> None:
+    """Whoever is cancelled while a new secret is exchanged does not hide it from the others."""
+    flatfile = Flatfile()
+    await flatfile.auth.token()
+    flatfile.credentials = KeyPair("client", SecretStr("rotated"))
+    flatfile.gate.clear()
+    renewing = asyncio.create_task(flatfile.auth.token())
+    await settle()
+    renewing.cancel()
+    await settle()
+    flatfile.gate.set()
+    assert value(await flatfile.auth.token()) == "token-3"
+
+
 async def test_wrong_secret_costs_nothing_while_the_token_of_the_right_one_is_good() -> None:
     """The token is used to its end; what was refused is tried again then, others at once."""
     flatfile = Flatfile()
