@@ -64,9 +64,8 @@ MUTANTS: Final = (
         number=1,
         module="streamer/kafka/transaction.py",
         old="runs.setdefault(topic, []).append((first, future.result().offset))",
-        new="failed = future.exception() is not None\n"
-        "            offset = 0 if failed else future.result().offset\n"
-        "            runs.setdefault(topic, []).append((first, offset))",
+        new="offset = 0 if future.exception() else future.result().offset\n"
+        "                runs.setdefault(topic, []).append((first, offset))",
         guard=_PROMISES + "test_refused_record_leaves_nothing_of_its_transaction",
         red=r"assert \[\[b'before'\], \[b'upto'\]\] == \[\[\], \[\]\]",
         quick=True,
@@ -172,8 +171,8 @@ MUTANTS: Final = (
         promise="enrichment never blocks or loses",
         number=9,
         module="streamer/enrichment/directory.py",
-        old="self._keep(Named(id=want.id), FAILED_S)",
-        new='self._keep(_named(want.id, resolution="not_found"), FAILED_S)',
+        old="self._cache.keep(Named(id=want.id), FAILED_S)",
+        new='self._cache.keep(named(want.id, resolution="not_found"), FAILED_S)',
         guard="tests/unit/test_directory.py::test_a_dead_api_is_tried_by_few_and_asked_again_later",
         red=r"assert 'not_found' == 'unresolved'",
         quick=True,
