@@ -44,8 +44,9 @@ def check_key(value: SecretStr) -> SecretStr:
     """Return a key that makes pseudonyms.
 
     Raises:
-        ValueError: It is too short.
+        ValueError: It is too short, or none.
     """
+    check_secret(value)
     if len(value.get_secret_value().encode("utf-8", "surrogatepass")) < LEAST_KEY_BYTES:
         message = f"must be at least {LEAST_KEY_BYTES} bytes: a shorter key can be guessed"
         raise ValueError(message)

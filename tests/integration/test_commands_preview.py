@@ -137,3 +137,16 @@ async def test_a_start_now_has_nothing_to_show() -> None:
     result = await streamer("preview", settings=settings)
     assert (result.code, result.out) == (0, "")
     assert "STREAMER_CAPTURE__START is now" in result.err
+
+
+async def test_nothing_older_than_a_start_is_shown() -> None:
+    """With a date-time as `START` the first record is the first event from then on."""
+    async with SandboxProcess(events=0, environments=1) as sandbox:
+        environment = next(iter(await sandbox.environments()))
+        for day in (1, 2, 3):
+            event = {"createdAt": f"2026-01-0{day}T00:00:00.000Z"}
+            await sandbox.emit(environment, "job:ready", event=event)
+        settings = {**sandbox.environ, "STREAMER_CAPTURE__START": "2026-01-02T00:00:00Z"}
+        result = await streamer("preview", "--json", settings=settings)
+    shown = [(json.loads(line)["sequence"], json.loads(line)["time"]) for line in result.lines]
+    assert shown == [(1, "2026-01-02T00:00:00.000Z"), (2, "2026-01-03T00:00:00.000Z")]
