@@ -313,7 +313,7 @@ def _accept(code: int, topic: str, doing: str) -> None:
         raise error
     raise TopicError(
         where=f"topic {topic}",
-        what=f"cannot {doing}: {reason.rstrip('.')}",
+        what=f"cannot {doing}: {str(reason).rstrip('.')}",
         next_step="Give the user of streamer the permissions that the README lists, "
         "or create the topics with `streamer topics create` as a user who may.",
     )
