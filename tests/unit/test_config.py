@@ -92,6 +92,11 @@ def _problem(config: Path | None = None) -> SettingsError:
         ),
         ({"STREAMER_PRIVACY__KEY": "fifteen PLANTED"}, "STREAMER_PRIVACY__KEY", "16 bytes"),
         (
+            {"STREAMER_PRIVACY__KEY": "sixteen PLANTED!\nPLANTED"},
+            "STREAMER_PRIVACY__KEY",
+            "has more than one line",
+        ),
+        (
             {
                 "STREAMER_FLATFILE__SECRET": PLANTED,
                 "STREAMER_FLATFILE__SECRET_FILE": "/run/secrets/x",
