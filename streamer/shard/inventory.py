@@ -6,6 +6,7 @@ what was read. No environment waits for it.
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -24,18 +25,38 @@ if TYPE_CHECKING:
 OFFER_BYTES: Final = 1024 * 1024
 """About as much is committed at a time."""
 
+TAKEN_OVER_WAIT_S: Final = 3.0
+"""Of a shard that is taken over the environments are polled first: the inventory of fifty is a
+thousand requests, which would be most of what a takeover costs."""
+
 ACCOUNT: Final = b"_account"
 """Stands for the environment of what belongs to none."""
 
 
 async def keep(
-    keeper: Keeper, connection: Connection, topic: str, shard: int, committer: Committer
+    keeper: Keeper,
+    connection: Connection,
+    topic: str,
+    shard: int,
+    committer: Committer,
+    *,
+    is_new: bool,
 ) -> None:
     """Read back what is published of a shard's inventory, and keep it current for ever.
+
+    Args:
+        keeper: Knows what there is.
+        connection: Where it is read from.
+        topic: Of the inventory.
+        shard: Whose partition it is.
+        committer: Commits what changed.
+        is_new: Whether nobody had the shard before, so that nothing is published.
 
     Raises:
         KafkaUnreachableError: It cannot be read.
     """
+    if not is_new:
+        await asyncio.sleep(TAKEN_OVER_WAIT_S)
     async with LogReader(connection) as reader:
         start, end = await reader.bounds(topic, shard)
         async for chunk in reader.read(topic, shard, start, end):

@@ -32,18 +32,14 @@ from streamer.errors import (
     ShardRefusedError,
     StreamerError,
 )
-from streamer.kafka.partitions import partition_of
 from streamer.kafka.transaction import TransactionalProducer
 from streamer.shard.caution import Caution
 from streamer.shard.commits import GroupCommits
-from streamer.shard.deep_sweeps import DeepSweeps
-from streamer.shard.inventory import keep
+from streamer.shard.reading import Reading
 from streamer.shard.restore import Restore
 from streamer.shard.state import StateMachine
 
 if TYPE_CHECKING:
-    from streamer.archiver import Archiver
-    from streamer.flatfile.models import Environment
     from streamer.kafka.group import Membership
     from streamer.shard.surroundings import Surroundings
     from streamer.telemetry.board import ShardState
@@ -218,7 +214,8 @@ class Shard:
             async with asyncio.TaskGroup() as group:
                 group.create_task(commits.run(), name=f"shard {self.number}: commits")
                 reading = group.create_task(
-                    self._read_environments(commits, restored), name=f"shard {self.number}: reading"
+                    Reading(self.number, self._around, restored, commits).run(),
+                    name=f"shard {self.number}: reading",
                 )
                 self._commits = commits
                 self._state.enter("running")
@@ -229,46 +226,6 @@ class Shard:
                 commits.stop()
         finally:
             self._commits = None
-
-    async def _read_environments(self, commits: GroupCommits, restored: Restore) -> None:
-        """Run an archiver for each environment of this shard, as they appear."""
-        have: set[str] = set()
-        async with asyncio.TaskGroup() as group:
-            self._start_inventory(group, commits)
-            sweeps = DeepSweeps(self.number, self._around)
-            group.create_task(sweeps.run(), name=f"shard {self.number}: deep sweeps")
-            for environment in restored.environments:
-                have.add(environment.id)
-                sweeps.add(self._start_archiver(group, environment, commits, restored))
-            while True:
-                known = await self._around.environments.more_than(have)
-                for environment in known.values():
-                    if environment.id in have:
-                        continue
-                    have.add(environment.id)
-                    if partition_of(environment.id, self._around.topics.partitions) == self.number:
-                        sweeps.add(self._start_archiver(group, environment, commits, restored))
-
-    def _start_inventory(self, group: asyncio.TaskGroup, commits: GroupCommits) -> None:
-        around = self._around
-        keeper = around.keeper(self.number)
-        if keeper is not None:
-            topic = around.topics.inventory.name
-            keeping = keep(keeper, around.connection, topic, self.number, commits)
-            group.create_task(keeping, name=f"shard {self.number}: inventory")
-
-    def _start_archiver(
-        self,
-        group: asyncio.TaskGroup,
-        environment: Environment,
-        commits: GroupCommits,
-        restored: Restore,
-    ) -> Archiver:
-        archiver = self._around.archiver(
-            environment, self.number, restored.resume(environment), commits
-        )
-        group.create_task(archiver.run(), name=f"archiver {environment.id}")
-        return archiver
 
     async def _failed(self, error: StreamerError) -> bool:
         """Take note of what ended an attempt; whether the next one has to wait longer.
