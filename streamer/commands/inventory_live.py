@@ -58,8 +58,8 @@ class Live:
         """
         async with FlatfileClient(self._settings.flatfile) as client:
             lists = Lists(client)
-            lists.listen(lambda which: _Taking(self._take, which))
-            await lists.read(ENVIRONMENTS)
+            lists.listen(self._listen)
+            await lists.read(ENVIRONMENTS, self._listen)
             places = [one.id for one in self._found["environment"].values() if is_wanted(one)]
             within: list[Kind] = [kind for kind in ("space", "agent") if kind in kinds]
             first = [ListKey(kind, place) for kind in within for place in places]
@@ -77,9 +77,12 @@ class Live:
     async def _one(self, lists: Lists, which: ListKey) -> None:
         async with self._at_once:
             try:
-                await lists.read(which)
+                await lists.read(which, self._listen)
             except FlatfileError as error:
                 self.failures.append(f"{which.kind}s of {which.within or 'the account'}: {error}")
+
+    def _listen(self, which: ListKey) -> _Taking:
+        return _Taking(self._take, which)
 
     def _take(self, which: ListKey, elements: Sequence[Element]) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -65,8 +65,8 @@ class Lists(Protocol):
     def listen(self, listener: Listener) -> None:
         """Tell a listener of every list that is read."""
 
-    async def read(self, which: ListKey) -> None:
-        """Have one read. Raises `FlatfileError`."""
+    async def read(self, which: ListKey, asker: Listener) -> None:
+        """Have one read for a listener. Raises `FlatfileError`."""
 
 
 class Objects(Protocol):
@@ -117,7 +117,7 @@ class Directory:
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._stack = AsyncExitStack()
         self._tasks = asyncio.TaskGroup()
-        lists.listen(lambda which: ListedNames.of(which, self._cache, clock, KEPT_S))
+        lists.listen(self._listen)
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self._tasks)
@@ -204,10 +204,13 @@ class Directory:
                 return
         await self._ask(want)
 
+    def _listen(self, which: ListKey) -> ListedNames | None:
+        return ListedNames.of(which, self._cache, self._clock, KEPT_S)
+
     async def _read_list(self, kind: Kind, which: ListKey) -> None:
         try:
             async with self._at_once:
-                await self._lists.read(which)
+                await self._lists.read(which, self._listen)
         except FlatfileError as error:
             # Its members are then asked for alone, not the list each time.
             self._cache.postpone(which, FAILED_S if error.retriable else REFRESH_S)

@@ -66,12 +66,12 @@ class _Turn:
 
     Attributes:
         times_read: How often that has been done while somebody waited.
-        told: How many listeners there had been when it was last begun.
+        told: Who was told of the last reading.
     """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     times_read: int = 0
-    told: int = 0
+    told: tuple[Listener, ...] = ()
 
 
 class Lists:
@@ -80,14 +80,12 @@ class Lists:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._listeners: dict[Listener, None] = {}
-        self._had_listeners = 0
         self._turns: WeakValueDictionary[ListKey, _Turn] = WeakValueDictionary()
         self._shows_archived = False
 
     def listen(self, listener: Listener) -> None:
         """Tell a listener of every list that is read from now on."""
         self._listeners[listener] = None
-        self._had_listeners += 1
 
     def unlisten(self, listener: Listener) -> None:
         """Tell it of none any more."""
@@ -103,18 +101,22 @@ class Lists:
         await self._read(ENVIRONMENTS, Priority.LIVE, found)
         return found.views
 
-    async def read(self, which: ListKey) -> None:
+    async def read(self, which: ListKey, asker: Listener) -> None:
         """Have a list read, or wait until somebody who is reading it has done so.
+
+        Args:
+            which: The list.
+            asker: The listener on whose behalf: it is told in any case.
 
         Raises:
             FlatfileError: It could not be read to its end.
         """
         turn = self._turns.setdefault(which, _Turn())
-        before, listeners = turn.times_read, self._had_listeners
+        before = turn.times_read
         async with turn.lock:
             # One that was begun before somebody listened has not told them.
-            if turn.times_read == before or turn.told < listeners:
-                turn.told = self._had_listeners
+            if turn.times_read == before or asker not in turn.told:
+                turn.told = tuple(self._listeners)
                 await self._read(which, Priority.INVENTORY)
                 turn.times_read += 1
 

@@ -140,7 +140,7 @@ class Keeper:
             return
         try:
             async with self._parts.at_once:
-                await self._parts.lists.read(which)
+                await self._parts.lists.read(which, self._listen)
         except FlatfileError as error:
             self._failed(which, error)
         else:

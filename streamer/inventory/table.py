@@ -74,9 +74,6 @@ class Table:
         self._entries: dict[_Key, _Entry] = {}
         self._shown_in: defaultdict[ListKey, set[_Key]] = defaultdict(set)
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     @property
     def environments(self) -> set[str]:
         """The environments that objects are in."""

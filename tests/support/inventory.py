@@ -48,11 +48,6 @@ class Published(NamedTuple):
     key: str
     value: dict[str, Any] | None
 
-    @property
-    def kind(self) -> str:
-        """What kind of object it is about."""
-        return self.key.partition("/")[0]
-
 
 class InventoryFollower:
     """Reads everything that is committed to an inventory topic, as it comes.

@@ -293,7 +293,7 @@ async def test_a_list_that_somebody_else_has_read_is_not_read_again(account: Acc
         lists, account, wait_s=PLENTY_S, on_lookup=lambda *_: None, clock=account.clock
     )
     async with directory:
-        await lists.read(USERS)
+        await lists.read(USERS, lambda _: None)
         names = await directory.names([_user(n) for n in range(100)])
     assert {one.name for one in names.values()} == {f"User {n}" for n in range(100)}
     assert account.asked == {"users": 1}

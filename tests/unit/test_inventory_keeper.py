@@ -244,7 +244,7 @@ async def test_a_list_that_somebody_else_had_read_is_not_read_again(account: Acc
     account.now += INTERVAL_S
     account.lists[USERS] = [{"id": "us_usr_1", "name": "Renamed"}]
     before = account.asked[USERS]
-    await account.shared.read(USERS)
+    await account.shared.read(USERS, lambda _: None)
     assert await account.look() == {"user/us_usr_1": "changed"}
     assert account.asked[USERS] == before + 1
 

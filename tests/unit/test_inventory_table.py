@@ -115,7 +115,7 @@ def test_what_others_wrote_to_the_topic_is_written_anew() -> None:
         table = _restored(Change(b"user/us_usr_1", value, "user", "appeared"))
         assert _said(_look(table, USERS, _user(1))) == [("user/us_usr_1", "appeared")]
     table = _restored(Change(b"../x", b"{}", "user", "appeared"))
-    assert len(table) == 0
+    assert _look(table, USERS) == []
 
 
 def test_a_guest_is_gone_when_no_space_shows_it() -> None:

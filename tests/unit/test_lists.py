@@ -85,19 +85,20 @@ async def test_a_list_that_is_being_read_is_not_read_twice() -> None:
     server, heard = Server(), Heard()
     lists = Lists(server)
     lists.listen(heard)
-    await asyncio.gather(*(lists.read(USERS) for _ in range(10)))
+    await asyncio.gather(*(lists.read(USERS, heard) for _ in range(10)))
     assert (len(server.asked), heard.ids, heard.done_with) == (1, ["us_user_1"], [True])
-    await lists.read(USERS)
+    await lists.read(USERS, heard)
     assert len(server.asked) == 2
 
 
 async def test_whoever_reads_and_is_cancelled_leaves_the_list_to_the_next() -> None:
     """Nobody waits for a reader that is gone."""
-    server = Server()
+    server, heard = Server(), Heard()
     server.answers.clear()
     lists = Lists(server)
-    first = asyncio.ensure_future(lists.read(USERS))
-    second = asyncio.ensure_future(lists.read(USERS))
+    lists.listen(heard)
+    first = asyncio.ensure_future(lists.read(USERS, heard))
+    second = asyncio.ensure_future(lists.read(USERS, heard))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     first.cancel()
@@ -113,10 +114,10 @@ async def test_who_listens_once_a_list_is_being_read_is_told_by_the_next_reading
     server.answers.clear()
     lists = Lists(server)
     lists.listen(first)
-    reading = asyncio.ensure_future(lists.read(USERS))
+    reading = asyncio.ensure_future(lists.read(USERS, first))
     await asyncio.sleep(0)
     lists.listen(late)
-    again = [asyncio.ensure_future(lists.read(USERS)) for _ in range(3)]
+    again = [asyncio.ensure_future(lists.read(USERS, one)) for one in (late, late, first)]
     await asyncio.sleep(0)
     server.answers.set()
     await asyncio.gather(reading, *again)
@@ -131,7 +132,7 @@ async def test_a_list_that_fails_is_not_done() -> None:
     lists = Lists(server)
     lists.listen(heard)
     with pytest.raises(FlatfileUnavailableError):
-        await lists.read(USERS)
+        await lists.read(USERS, heard)
     assert heard.done_with == []
 
 
@@ -142,8 +143,8 @@ async def test_archived_spaces_are_asked_for_until_the_list_of_all_has_shown_one
         server.shows_archived = shows
         lists = Lists(server)
         lists.listen(heard)
-        await lists.read(SPACES)
-        await lists.read(SPACES)
+        await lists.read(SPACES, heard)
+        await lists.read(SPACES, heard)
         assert [archived for _, archived in server.asked] == requests
         assert heard.ids == ["us_sp_1", "us_sp_2"] * 2
         assert heard.done_with == [True, True]
