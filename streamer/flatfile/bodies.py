@@ -7,15 +7,20 @@ zeros. Here no step makes more than one chunk of it.
 from __future__ import annotations
 
 import zlib
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
 
     from aiohttp import ClientResponse
 
 CHUNK_BYTES: Final = 256 * 1024
 """What is decompressed in one step."""
+
+FREE_BYTES: Final = 4 * 1024 * 1024
+"""Of each body; what is larger takes turns."""
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
@@ -37,7 +42,11 @@ class BodyUnreadableError(Exception):
 
 
 async def read_body(
-    response: ClientResponse, *, limit_bytes: int, beginning_bytes: int = 0
+    response: ClientResponse,
+    *,
+    limit_bytes: int,
+    beginning_bytes: int = 0,
+    turn: asyncio.Semaphore | None = None,
 ) -> bytes:
     """Read a body whose decompressed length is at most `limit_bytes`.
 
@@ -45,6 +54,7 @@ async def read_body(
         response: Its headers have come.
         limit_bytes: The most that is read.
         beginning_bytes: How much is wanted of a body that is larger.
+        turn: Who goes on beyond `FREE_BYTES`: so many large bodies are in memory at once.
 
     Raises:
         BodyTooLargeError: It is longer; the rest was not read.
@@ -59,16 +69,20 @@ async def read_body(
     gunzip = _Gunzip() if "gzip" in encoding else None
     pieces: list[bytes] = []
     size_bytes = 0
-    # Not `iter_chunks`, which never ends on a body that is empty by its header.
-    async for chunk in response.content.iter_any():
-        for piece in gunzip.feed(chunk) if gunzip else (chunk,):
-            size_bytes += len(piece)
-            pieces.append(piece)
-            if size_bytes > limit_bytes or (is_refused and size_bytes >= beginning_bytes):
-                raise BodyTooLargeError(_beginning(pieces, beginning_bytes))
-    if gunzip and not gunzip.complete:
-        raise BodyUnreadableError
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    async with AsyncExitStack() as held:
+        # Not `iter_chunks`, which never ends on a body that is empty by its header.
+        async for chunk in response.content.iter_any():
+            for piece in gunzip.feed(chunk) if gunzip else (chunk,):
+                size_bytes += len(piece)
+                pieces.append(piece)
+                if size_bytes > limit_bytes or (is_refused and size_bytes >= beginning_bytes):
+                    raise BodyTooLargeError(_beginning(pieces, beginning_bytes))
+                if turn is not None and size_bytes > FREE_BYTES:
+                    await held.enter_async_context(turn)
+                    turn = None
+        if gunzip and not gunzip.complete:
+            raise BodyUnreadableError
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _beginning(pieces: list[bytes], wanted_bytes: int) -> bytes:

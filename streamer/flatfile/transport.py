@@ -145,6 +145,7 @@ class Transport:
         self._patience = patience
         self._on_request = on_request
         self._session: aiohttp.ClientSession | None = None
+        self._turn = asyncio.Semaphore(1)
         self._logged_at: dict[tuple[str, str], float] = {}
 
     async def open(self) -> None:
@@ -298,6 +299,7 @@ class Transport:
                     response,
                     limit_bytes=self._max_body_bytes,
                     beginning_bytes=call.beginning_bytes,
+                    turn=self._turn,
                 )
         except BodyTooLargeError as error:
             if not error.beginning:

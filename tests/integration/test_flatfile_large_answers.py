@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tracemalloc
 
@@ -12,6 +13,7 @@ from structlog.testing import capture_logs
 from streamer.audit.redaction import redact_event
 from streamer.config import FlatfileSettings
 from streamer.errors import AnswerTooLargeError
+from streamer.flatfile.bodies import FREE_BYTES
 from streamer.flatfile.client import FlatfileClient
 from streamer.flatfile.listing import PageRequest
 from streamer.flatfile.models import BrokenEvent
@@ -30,10 +32,12 @@ HEAD = (
 GOOD = json.dumps({"id": "us_evt_0", "topic": "a:b", "createdAt": "2026-11-23T20:46:04Z"}).encode()
 
 
-def client_of(server: ScriptedServer, outcomes: list[str]) -> FlatfileClient:
+def client_of(
+    server: ScriptedServer, outcomes: list[str], limit_bytes: int = LIMIT_BYTES
+) -> FlatfileClient:
     """Return a client that reads 4 MiB at most, and notes how its requests end."""
     settings = FlatfileSettings(
-        api_url=server.url, token=SecretStr("pat_1"), max_body_bytes=LIMIT_BYTES
+        api_url=server.url, token=SecretStr("pat_1"), max_body_bytes=limit_bytes
     )
     return FlatfileClient(
         settings,
@@ -66,6 +70,24 @@ async def test_gigabyte_is_refused_while_it_is_read() -> None:
     assert outcomes == ["too_large"] * 3
     assert peak_bytes < 8 * LIMIT_BYTES
     assert [line["reason"] for line in logs] == ["too_large"]
+
+
+async def test_large_answers_take_turns() -> None:
+    """Of ten bodies beyond 4 MiB that come at once, a single one is read on at a time."""
+    outcomes: list[str] = []
+    large = streamed(b'{"data":[]', [b" " * len(PIECE)] * 60 + [b"}"])
+    async with ScriptedServer(lambda _: large) as server:
+        client = client_of(server, outcomes, limit_bytes=4 * LIMIT_BYTES)
+        async with client:
+            tracemalloc.start()
+            try:
+                await asyncio.gather(*(client.events_page(SEVERAL) for _ in range(10)))
+                _, peak_bytes = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+    assert outcomes == ["ok"] * 10
+    # What is free to each, the one whose turn it is, its join, and what lies in the sockets.
+    assert peak_bytes < 10 * FREE_BYTES + 5 * 15 * 1024 * 1024, peak_bytes
 
 
 @pytest.mark.parametrize("act", [gigabyte(HEAD), answer(HEAD + PIECE * 5, announced=GIGABYTE)])
