@@ -67,6 +67,9 @@ SHUTDOWN_DEADLINE_S: Final = 20.0
 """Seconds from SIGTERM to giving up. Less than the 30 s that Kubernetes grants by default, more
 than the transaction time-out (10 s), so that an open transaction can still end."""
 
+ABANDONED_AFTER_S: Final = 3.0
+"""What does not even end when it is cancelled is left behind after this time."""
+
 COLLECT_AFTER: Final = 50_000
 """Objects more than before until Python looks for cycles. A page makes tens of thousands that live
 until their commit and hold no cycle; at the default (700) looking through them again and again
@@ -138,8 +141,9 @@ class Daemon:
         finally:
             stopping.cancel()
             serving.cancel()
-            with contextlib.suppress(BaseException):
-                await serving
+            await asyncio.wait({serving}, timeout=ABANDONED_AFTER_S)
+            if serving.done() and not serving.cancelled():
+                serving.exception()  # Retrieved: it has been raised above.
 
     async def _serve(self, stop: asyncio.Event) -> None:
         settings = self._settings

@@ -45,6 +45,10 @@ well its heart beats."""
 ASKED_EVERY_S: Final = 1.0
 """So it is asked this often, although its partitions are paused and there are none."""
 
+LEAVE_WITHIN_S: Final = 3.0
+"""How long saying good-bye to the group may take. It spares the others the session time-out, and no
+more; with a running transaction (10 s) before it, it has to fit into the time for a shutdown."""
+
 NO_GENERATION: Final = -1
 """What a member that has lost its place sends instead of one."""
 
@@ -139,7 +143,7 @@ class Membership:
         if self._staying is not None:
             self._staying.cancel()
             await asyncio.wait({self._staying})
-        await stop_consumer(self._consumer, within_s=self._connection.call_timeout_s)
+        await stop_consumer(self._consumer, within_s=LEAVE_WITHIN_S)
 
     async def _stay(self) -> None:
         """Ask for messages, again and again: only that keeps the place in the group.
