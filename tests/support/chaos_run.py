@@ -189,12 +189,7 @@ class _Faults:
             await asyncio.sleep(fault.lasts_s)
             worker.send(signal.SIGCONT)
         elif fault.kind is Kind.STOP_WORKER:
-            code = await _stopped(worker)
-            self._report.disorderly += code == DISORDERLY
-            # Python itself ends so, before it has come to what handles the signal.
-            just_started = code == -signal.SIGTERM and not worker.lines
-            if code not in {CLEAN, DISORDERLY} and not just_started:
-                self._report.ended.append(f"a stop ended with {code}: {worker.text[-1500:]}")
+            await self._stop(worker)
         else:
             await worker.kill()
         if not worker.is_running:
@@ -203,6 +198,19 @@ class _Faults:
         async with self._freed:
             self._free.append(worker)
             self._freed.notify()
+
+    async def _stop(self, worker: DaemonProcess) -> None:
+        try:
+            code = await _stopped(worker)
+        except AssertionError as error:
+            self._report.ended.append(str(error)[-1500:])
+            await worker.kill()
+            return
+        self._report.disorderly += code == DISORDERLY
+        # Python itself ends by the signal, before it has come to what handles it.
+        just_started = code == -signal.SIGTERM and not worker.lines
+        if code not in {CLEAN, DISORDERLY} and not just_started:
+            self._report.ended.append(f"a stop ended with {code}: {worker.text[-1500:]}")
 
 
 def written(reports: list[ChaosReport]) -> str:
