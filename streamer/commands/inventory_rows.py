@@ -126,7 +126,7 @@ class Rows:
                 Column("environment"),
                 Column("agent"),
                 Column("id", is_whole=True),
-                Column("topics", is_wide=True),
+                Column("topics"),
                 Column("age", justify="right", is_whole=True),
                 Column("code", is_wide=True, is_whole=True),
                 Column("same code"),

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import csv
 import sys
+import textwrap
+import unicodedata
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -28,7 +30,7 @@ NARROWEST: Final = 8
 
 _GAP: Final = "  "
 
-FORMULA: Final = ("=", "+", "-", "@")
+FORMULA: Final = frozenset("=+-@")
 """What a spreadsheet takes for the beginning of one."""
 
 
@@ -93,16 +95,23 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int)
 
 
 def _lines(row: Sequence[str], columns: Sequence[Column], widths: Sequence[int]) -> Iterator[str]:
-    folded = [
-        [cell] if _width(cell) <= width else chop_cells(cell, width)
-        for cell, width in zip(row, widths, strict=True)
-    ]
+    folded = [_folded(cell, width) for cell, width in zip(row, widths, strict=True)]
     for pieces in zip_longest(*folded, fillvalue=""):
         drawn = (
             _padded(piece, column, width)
             for piece, column, width in zip(pieces, columns, widths, strict=True)
         )
         yield _GAP.join(drawn).rstrip()
+
+
+def _folded(cell: str, width: int) -> list[str]:
+    """The lines of a cell: broken between words, where letters are as wide as they are many."""
+    cells = _width(cell)
+    if cells <= width:
+        return [cell]
+    if cells > len(cell):
+        return chop_cells(cell, width)
+    return textwrap.wrap(cell, width, break_on_hyphens=False)
 
 
 def _padded(text: str, column: Column, width: int) -> str:
@@ -124,4 +133,6 @@ def write_csv(sheet: Sheet) -> None:
 def guarded(cell: str) -> str:
     """Return a cell of a CSV that no spreadsheet takes for a formula, and no terminal obeys."""
     text = shown(cell)
-    return f"'{text}" if text.lstrip().startswith(FORMULA) else text
+    # Full-width signs are taken for the others, too.
+    first = unicodedata.normalize("NFKC", text.lstrip()[:1])
+    return f"'{text}" if first in FORMULA else text
