@@ -18,7 +18,7 @@ import structlog
 from streamer.audit.record import NoRecordError
 from streamer.audit.record import restore as read_record
 from streamer.capture.published import Published
-from streamer.errors import FlatfileError, KafkaUnreachableError
+from streamer.errors import FlatfileError, KafkaUnreachableError, ShardRefusedError
 from streamer.kafka.reader import LogReader
 from streamer.shard.restore import remembered
 
@@ -72,7 +72,7 @@ class DeepSweeps:
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
             try:
                 await self.sweep()
-            except (FlatfileError, KafkaUnreachableError) as error:
+            except (FlatfileError, KafkaUnreachableError, ShardRefusedError) as error:
                 log.warning("shard.deep_sweep_failed", shard=self._shard, reason=str(error))
                 wait_s = RETRIED_AFTER_S
             else:
@@ -84,6 +84,7 @@ class DeepSweeps:
         Raises:
             FlatfileError: Of the last environment that could not be read; the others are swept.
             KafkaUnreachableError: The log could not be read.
+            ShardRefusedError: There is something in it that the client cannot read.
         """
         if not any(_is_due(archiver, EVERY) for archiver in self._archivers):
             return

@@ -10,6 +10,9 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
+from streamer.errors import ShardRefusedError
 from streamer.kafka.reader import LogReader
 from streamer.kafka.transaction import Outgoing
 from streamer.offer import offer_of_inventory
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from streamer.inventory.table import Change
     from streamer.kafka.client import Connection
     from streamer.offer import Committer
+
+log = structlog.get_logger()
 
 OFFER_BYTES: Final = 1024 * 1024
 """About as much is committed at a time."""
@@ -44,6 +49,8 @@ async def keep(
 ) -> None:
     """Read back what is published of a shard's inventory, and keep it current for ever.
 
+    Where somebody wrote what cannot be read, nothing is kept: no event waits for that.
+
     Args:
         keeper: Knows what there is.
         connection: Where it is read from.
@@ -57,11 +64,15 @@ async def keep(
     """
     if not is_new:
         await asyncio.sleep(TAKEN_OVER_WAIT_S)
-    async with LogReader(connection) as reader:
-        start, end = await reader.bounds(topic, shard)
-        async for chunk in reader.read(topic, shard, start, end):
-            for message in chunk:
-                keeper.restore(message.key, message.value)
+    try:
+        async with LogReader(connection) as reader:
+            start, end = await reader.bounds(topic, shard)
+            async for chunk in reader.read(topic, shard, start, end):
+                for message in chunk:
+                    keeper.restore(message.key, message.value)
+    except ShardRefusedError as error:
+        log.error("shard.inventory_refused", shard=shard, reason=str(error))  # noqa: TRY400
+        return
     await keeper.run(partial(_publish, committer))
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
-from aiokafka.record.util import calc_crc32c
 
 from streamer.errors import KafkaUnreachableError, ShardRefusedError
 from streamer.kafka import reader as reader_module
@@ -24,6 +23,7 @@ from tests.support.kafka_parts import (
     read_committed,
     started,
 )
+from tests.support.stranger import write_undecodable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -85,14 +85,7 @@ async def test_a_header_that_the_client_cannot_decode_is_said(
 ) -> None:
     """What a stranger wrote ends a reader with a sentence, not with the client's exception."""
     topic = await make_topic(broker.bootstrap_servers, prefix)
-    async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap_servers) as stranger:
-        batch: Any = stranger.create_batch()
-        batch.append(key=b"k", value=b"v", timestamp=None, headers=[("NAME", b"x")])
-        batch.close()
-        written = bytearray(batch._build()).replace(b"NAME", b"\xff\xfe\xff\xfe")
-        written[17:21] = calc_crc32c(bytes(written[21:])).to_bytes(4, "big")
-        batch._build = lambda: written
-        await (await stranger.send_batch(batch, topic, partition=0))
+    await write_undecodable(broker.bootstrap_servers, topic)
     with pytest.raises(ShardRefusedError, match=f"topic {prefix}: .*not UTF-8"):
         await whole(reader, topic)
 
