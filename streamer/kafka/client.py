@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError, RequestTimedOutError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    RequestTimedOutError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 from typing_extensions import override
 
 from streamer.config import ENVIRONMENT_PREFIX, LOOPBACK_HOSTS, SECRET_FIELDS
@@ -33,6 +40,14 @@ RETRY_BACKOFF_MS: Final = 100
 """Between two attempts of the client. Each one is a log line of its own while a broker is away."""
 
 _LIBRARY_LOGGER: Final = "aiokafka"
+
+_FORBIDDEN: Final = (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
+"""What a broker answers that was reached, and does not let this user do something."""
 
 
 class Connection:
@@ -124,6 +139,13 @@ class Connection:
         logger.addHandler(reasons)
         try:
             yield
+        except _FORBIDDEN as error:
+            # It says itself what it is; what the library logged may have been of anything.
+            raise KafkaUnreachableError(
+                where=f"Kafka at {self.servers}",
+                what=f"{doing} failed: {_words(error)}",
+                next_step="Give the user of streamer the permissions that the README lists.",
+            ) from error
         except (KafkaError, OSError, TimeoutError, AssertionError) as error:
             # The library asserts that it knows a broker; one that has just come back names none.
             raise KafkaUnreachableError(
