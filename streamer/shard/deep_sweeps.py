@@ -71,7 +71,8 @@ class DeepSweeps:
             # Not in step with other shards.
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
             try:
-                await self.sweep()
+                async with self._around.sweeping:
+                    await self.sweep()
             except (FlatfileError, KafkaUnreachableError, ShardRefusedError) as error:
                 log.warning("shard.deep_sweep_failed", shard=self._shard, reason=str(error))
                 wait_s = RETRIED_AFTER_S

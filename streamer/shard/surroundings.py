@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Surroundings:
         start: `STREAMER_CAPTURE__START` as an instant, for shards that have none in their record.
         archiver: Builds the archiver of an environment from where it stands.
         keeper: Builds what keeps the inventory of a shard; None: nothing does.
+        sweeping: Held by the one shard that sweeps deeply: what each holds of the log and of pages
+            meanwhile must not add up.
     """
 
     settings: Settings
@@ -47,3 +50,4 @@ class Surroundings:
     board: Board
     incidents: Incidents
     privacy: Privacy
+    sweeping: asyncio.Lock = field(default_factory=asyncio.Lock)

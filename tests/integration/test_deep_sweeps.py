@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 AHEAD = timedelta(days=2)
 """By how much Flatfile's clock is."""
 
+A_MOMENT = timedelta(milliseconds=20)
+"""By how much what a log line says of times may be off."""
+
 
 async def test_latecomers_and_erasures_of_days_ago_come_out_once(
     broker: LocalBroker, prefix: str
@@ -85,6 +88,24 @@ async def test_what_is_not_read_back_is_not_swept(broker: LocalBroker, prefix: s
             await daemon.until_events("shard.deep_swept", done + 3)
             assert await daemon.stop() == 0
     assert follower.judge.records == 602
+
+
+async def test_shards_of_a_worker_sweep_deeply_one_after_the_other(
+    broker: LocalBroker, prefix: str
+) -> None:
+    """However many shards are due, what one of them reads back is in memory at a time."""
+    async with SandboxProcess(events=200, environments=6, days=6.5) as sandbox:
+        environ = environ_of(sandbox, broker.bootstrap_servers, prefix, **QUICK)
+        async with DaemonProcess(environ, program=sweeping_worker(every_s=0.5)) as daemon:
+            await daemon.until_events("shard.deep_swept", 12)
+            swept = daemon.events("shard.deep_swept")
+            assert await daemon.stop() == 0
+    assert len({one["shard"] for one in swept}) > 1
+    ends = [datetime.fromisoformat(one["timestamp"]) for one in swept]
+    begins = [
+        end - timedelta(seconds=one["duration_s"]) for one, end in zip(swept, ends, strict=True)
+    ]
+    assert all(end - begin < A_MOMENT for end, begin in zip(ends, begins[1:], strict=False))
 
 
 def deep_swept(servers: str, prefix: str) -> dict[str, str]:
