@@ -55,9 +55,13 @@ if TYPE_CHECKING:
 ENVIRONMENT_PREFIX: Final = "STREAMER_"
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
+LONGEST_WINDOW_S: Final = 10 * 365 * 86_400.0
+"""What looks back further than ten years would at some point be before the first year."""
+
 Secret = Annotated[SecretStr, AfterValidator(check_secret)]
 Text = Annotated[str, AfterValidator(check_text)]
 File = Annotated[Path, BeforeValidator(check_file)]
+Window = Annotated[PositiveFloat, Field(le=LONGEST_WINDOW_S)]
 
 
 class _Section(BaseModel):
@@ -228,10 +232,10 @@ class CaptureSettings(_Section):
     idle_interval: PositiveFloat = Field(
         default=15, description="Seconds that the polls of a quiet environment back off to."
     )
-    overlap: PositiveFloat = Field(
+    overlap: Window = Field(
         default=10, description="Seconds that the fast polls look back for late events."
     )
-    sweep_window: PositiveFloat = Field(
+    sweep_window: Window = Field(
         default=3600, description="Seconds that an event may be late and is still published."
     )
     sweep_interval: PositiveFloat = Field(
@@ -239,6 +243,7 @@ class CaptureSettings(_Section):
     )
     deep_sweep_window: NonNegativeFloat = Field(
         default=604_800,
+        le=LONGEST_WINDOW_S,
         description="Seconds that are looked through once a day, for what was erased or came very "
         "late; 0: never.",
     )

@@ -31,13 +31,14 @@ def check_start(value: str) -> str:
         return value
     try:
         parsed = datetime.fromisoformat(value)
-    except ValueError:
+        instant = parsed.astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
         message = "must be earliest, now, or a date-time such as 2026-01-31T00:00:00Z"
         raise ValueError(message) from None
     if parsed.tzinfo is None:
         message = "a date-time needs its zone, such as 2026-01-31T00:00:00Z"
         raise ValueError(message)
-    return parsed.astimezone(UTC).isoformat()
+    return instant
 
 
 def check_key(value: SecretStr) -> SecretStr:

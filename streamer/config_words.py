@@ -29,7 +29,7 @@ _WORDS: Final = {
     "greater_than": "must be more than {gt:g}",
     "greater_than_equal": "must be {ge:g} or more",
     "less_than": "must be less than {lt:g}",
-    "less_than_equal": "must be {le:g} or less",
+    "less_than_equal": "must be {le:.12g} or less",
     "literal_error": "must be {expected}",
     "string_type": _TEXT,
     "secret_type": _TEXT,

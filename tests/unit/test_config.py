@@ -80,6 +80,15 @@ def _problem(config: Path | None = None) -> SettingsError:
         ({"STREAMER_CAPTURE__START": "2026-01-31"}, "STREAMER_CAPTURE__START", "needs its zone"),
         ({"STREAMER_CAPTURE__START": PLANTED}, "STREAMER_CAPTURE__START", "earliest, now"),
         (
+            {"STREAMER_CAPTURE__START": "9999-12-31T23:59:59-05:00"},
+            "STREAMER_CAPTURE__START",
+            "earliest, now",
+        ),
+        *(
+            ({f"STREAMER_CAPTURE__{name}": "1e15"}, f"STREAMER_CAPTURE__{name}", "315360000 or")
+            for name in ("OVERLAP", "SWEEP_WINDOW", "DEEP_SWEEP_WINDOW")
+        ),
+        (
             {"STREAMER_KAFKA__SECURITY_PROTOCOL": "SASL_SSL"},
             "STREAMER_KAFKA",
             "needs sasl_username and sasl_password",
