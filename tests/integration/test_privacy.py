@@ -65,7 +65,15 @@ async def published(
     ):
         await sandbox.emit(environment["id"], raw=raw, topic=f"hostile:{number}")
     newest = await sandbox.emit_everywhere()
-    environ = environ_of(sandbox, servers, prefix, PRIVACY__PERSONAL_DATA=policy, PRIVACY__KEY=KEY)
+    environ = environ_of(
+        sandbox,
+        servers,
+        prefix,
+        PRIVACY__PERSONAL_DATA=policy,
+        PRIVACY__KEY=KEY,
+        # Names that were not looked up in time cannot be found; that is no question of this test.
+        ENRICHMENT__WAIT="30",
+    )
     async with AuditFollower(servers, f"{prefix}.audit", on_record=keep) as follower:
         for _ in range(runs):
             async with DaemonProcess(environ, follower=follower) as daemon:
