@@ -285,6 +285,11 @@ class PrivacySettings(_Section):
         "others; without the key nobody can tell any more whose they are.",
     )
 
+    @property
+    def key_bytes(self) -> bytes:
+        """The key, empty if there is none."""
+        return b"" if self.key is None else self.key.get_secret_value().encode()
+
     @model_validator(mode="after")
     def _key_for_pseudonyms(self) -> PrivacySettings:
         if self.personal_data == "pseudonymize" and self.key is None:

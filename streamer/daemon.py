@@ -56,7 +56,7 @@ from streamer.web.server import WebServer
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from streamer.config import FlatfileSettings, PrivacySettings, Settings
+    from streamer.config import FlatfileSettings, Settings
     from streamer.flatfile.auth import Credentials
 
 log = structlog.get_logger()
@@ -177,7 +177,7 @@ class Daemon:
             )
             profile = ServerProfile(settings.capture.page_size)
             account_id = environments.account_id or ""
-            privacy = _privacy(settings.privacy)
+            privacy = Privacy(settings.privacy.personal_data, settings.privacy.key_bytes)
             told = Told(time.monotonic)
             parts = Parts(
                 settings=settings,
@@ -307,11 +307,6 @@ def _keeper(
         )
 
     return keeper.Keeper(parts, owns=owns, has_account=shard == 0)
-
-
-def _privacy(settings: PrivacySettings) -> Privacy:
-    key = b"" if settings.key is None else settings.key.get_secret_value().encode()
-    return Privacy(settings.personal_data, key)
 
 
 async def _start_of(settings: Settings, client: FlatfileClient) -> datetime | None:

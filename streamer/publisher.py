@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from streamer.audit.checkpoint import Checkpoint, EnvironmentName, Policy, encode
@@ -211,10 +211,8 @@ class Publisher:
     async def _understand(self, capture: Capture) -> _Understood:
         drafts = [read(reading.row, reading.revision) for reading in capture.readings]
         self._parts.told.note(drafts)
-        newest = capture.readings[-1].created_at
-        age = timedelta() if capture.server_at is None else capture.server_at - newest
         names = await self._parts.directory.names_for(
-            drafts, self._environment.id, age_s=age.total_seconds()
+            drafts, self._environment.id, age_s=capture.age_s
         )
         observed = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         # Their traces do for the rest; a page would be held twice until its commit.

@@ -104,6 +104,13 @@ class Capture:
     server_at: datetime | None
     more: bool
 
+    @property
+    def age_s(self) -> float:
+        """How long ago the newest of `readings` happened, by the server's clock."""
+        if not self.readings or self.server_at is None:
+            return 0.0
+        return (self.server_at - self.readings[-1].created_at).total_seconds()
+
 
 @dataclass(frozen=True, slots=True)
 class Windows:

@@ -36,11 +36,7 @@ class Live:
     def __init__(self, settings: Settings) -> None:
         self.failures: list[str] = []
         self._settings = settings
-        key = settings.privacy.key
-        self._privacy = Privacy(
-            settings.privacy.personal_data,
-            b"" if key is None else key.get_secret_value().encode(),
-        )
+        self._privacy = Privacy(settings.privacy.personal_data, settings.privacy.key_bytes)
         self._found: defaultdict[Kind, dict[str, Message]] = defaultdict(dict)
         self._at_once = asyncio.Semaphore(AT_ONCE)
 

@@ -11,7 +11,7 @@ import math
 import sys
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter, validators
@@ -37,7 +37,6 @@ from streamer.flatfile.server_profile import ServerProfile
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection
 
-    from streamer.capture.position import Capture
     from streamer.commands.tail_filter import Record
     from streamer.config import Settings
     from streamer.flatfile.listing import PageRequest
@@ -125,15 +124,12 @@ class _Previewer:
         directory: Directory,
         account_id: str | None,
     ) -> None:
-        key = settings.privacy.key
         self._settings = settings.capture
         self._client = client
         self._directory = directory
         self._account_id = account_id
         self._profile = ServerProfile(settings.capture.page_size)
-        self._privacy = Privacy(
-            settings.privacy.personal_data, b"" if key is None else key.get_secret_value().encode()
-        )
+        self._privacy = Privacy(settings.privacy.personal_data, settings.privacy.key_bytes)
 
     async def records(
         self, environment: Environment, most: int
@@ -153,9 +149,7 @@ class _Previewer:
         async with aclosing(cursor.look(Look.FAST, fetch)) as captures:
             async for capture in captures:
                 drafts = [read(one.row, one.revision) for one in capture.readings[:most]]
-                names = await self._directory.names_for(
-                    drafts, environment.id, age_s=_age_s(capture)
-                )
+                names = await self._directory.names_for(drafts, environment.id, age_s=capture.age_s)
                 sealed, link = encoder.encode(drafts, names, _now(), link)
                 yield [_previewed(one.value, environment, one.sequence) for one in sealed]
                 most -= len(drafts)
@@ -189,13 +183,6 @@ def _previewed(value: bytes, environment: Environment, sequence: int) -> Preview
     except UnreadableRecordError:
         record = None
     return Previewed(value, record, f"number {sequence} of {shown(environment.id)}")
-
-
-def _age_s(capture: Capture) -> float:
-    """How long ago the newest event happened, by the server's clock."""
-    if not capture.readings or capture.server_at is None:
-        return 0.0
-    return (capture.server_at - capture.readings[-1].created_at) / timedelta(seconds=1)
 
 
 def _count_nothing(_kind: str, _outcome: str) -> None:
