@@ -36,15 +36,7 @@ class Buffer:
         """Wait until there is room. What is larger than the whole budget passes alone."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((size_bytes, turn))
-        self._admit()
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled():
-                # Its turn came at the same moment.
-                self.held_bytes -= size_bytes
-            self._admit()
-            raise
+        await self._wait(turn, size_bytes)
 
     async def extend(self, size_bytes: int, holder: object) -> None:
         """Hold more in the middle of a look: before all that begin, and beyond the limit in turn.
@@ -55,14 +47,7 @@ class Buffer:
         """
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._extending.append((size_bytes, holder, turn))
-        self._admit()
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled():
-                self.held_bytes -= size_bytes
-            self._admit()
-            raise
+        await self._wait(turn, size_bytes)
 
     def end_overdraft(self, holder: object) -> None:
         """Let another one go beyond the limit, if it was this one's turn."""
@@ -78,6 +63,17 @@ class Buffer:
     def release(self, size_bytes: int) -> None:
         """Give back."""
         self.adjust(-size_bytes)
+
+    async def _wait(self, turn: asyncio.Future[None], size_bytes: int) -> None:
+        self._admit()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                # Its turn came at the same moment.
+                self.held_bytes -= size_bytes
+            self._admit()
+            raise
 
     def _admit(self) -> None:
         self._admit_extensions()

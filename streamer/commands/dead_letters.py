@@ -15,7 +15,7 @@ from streamer.commands.options import ConfigFile  # noqa: TC001 (the command lin
 from streamer.commands.quiet import silence_logs
 from streamer.commands.terminal import clipped, counted, is_terminal, shown
 from streamer.config import load_settings
-from streamer.errors import SettingsError, StreamerError, TopicError
+from streamer.errors import SettingsError, StreamerError
 from streamer.kafka.client import Connection
 from streamer.kafka.partitions import partition_of
 from streamer.kafka.reader import LogReader
@@ -127,14 +127,7 @@ async def _reading(config: Path | None) -> AsyncIterator[tuple[LogReader, str, S
     settings = load_settings(config).kafka
     topic = settings.dead_letter_topic
     async with LogReader(Connection(settings)) as reader:
-        partitions = await reader.partitions(topic)
-        if not partitions:
-            raise TopicError(
-                where=f"topic {topic}",
-                what="it does not exist",
-                next_step="Check STREAMER_KAFKA__TOPIC_PREFIX and that `streamer run` has run.",
-            )
-        yield reader, topic, partitions
+        yield reader, topic, await reader.partitions_of(topic)
 
 
 def _where(environment: str | None, partitions: Sequence[int]) -> Sequence[int]:

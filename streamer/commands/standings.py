@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from streamer.audit.checkpoint import SHARD_KEY, Checkpoint, decode
-from streamer.errors import TopicError
 
 if TYPE_CHECKING:
     from streamer.kafka.reader import LogReader, Message
@@ -50,14 +49,7 @@ async def standings(reader: LogReader, topic: str) -> list[Standing]:
         TopicError: The topic does not exist.
         ShardRefusedError: There is something in it that this version cannot read.
     """
-    partitions = await reader.partitions(topic)
-    if not partitions:
-        raise TopicError(
-            where=f"topic {topic}",
-            what="it does not exist",
-            next_step="Check STREAMER_KAFKA__TOPIC_PREFIX and that `streamer run` has run.",
-        )
-    spans = {each: await reader.bounds(topic, each) for each in partitions}
+    spans = {each: await reader.bounds(topic, each) for each in await reader.partitions_of(topic)}
     newest: dict[bytes, Message] = {}
     async for chunk in reader.read_all(topic, spans):
         for message in chunk:

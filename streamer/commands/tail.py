@@ -16,7 +16,7 @@ from streamer.commands.standings import standings
 from streamer.commands.tail_filter import Filter, happened_at, is_named
 from streamer.commands.terminal import a_few
 from streamer.config import load_settings
-from streamer.errors import SettingsError, StreamerError, TopicError
+from streamer.errors import SettingsError, StreamerError
 from streamer.kafka.client import Connection
 from streamer.kafka.reader import LogReader
 
@@ -83,9 +83,7 @@ async def tail(  # noqa: PLR0913 - one parameter per option of the command line
     printer = Printer(in_json=json)
     connection = Connection(settings)
     async with LogReader(connection) as reader:
-        partitions = await reader.partitions(settings.audit_topic)
-        if not partitions:
-            raise _no_topic(settings.audit_topic)
+        partitions = await reader.partitions_of(settings.audit_topic)
         selection = Selection(reader, settings.audit_topic, wanted)
         spans = await selection.spans(partitions)
         await _show(selection, spans, printer, last=last, by_time=by_time)
@@ -142,11 +140,3 @@ def _by_time(found: Iterable[Found]) -> list[Found]:
 def _time_order(found: Found) -> tuple[float, tuple[int, int, int]]:
     at = None if found.record is None else happened_at(found.record)
     return (float("-inf") if at is None else at.timestamp()), found.order
-
-
-def _no_topic(topic: str) -> TopicError:
-    return TopicError(
-        where=f"topic {topic}",
-        what="it does not exist",
-        next_step="Check STREAMER_KAFKA__TOPIC_PREFIX and that `streamer run` has run.",
-    )

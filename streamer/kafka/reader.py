@@ -13,7 +13,7 @@ from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
-from streamer.errors import KafkaUnreachableError, ShardRefusedError
+from streamer.errors import KafkaUnreachableError, ShardRefusedError, TopicError
 from streamer.kafka.stopping import stop_consumer
 
 if TYPE_CHECKING:
@@ -136,6 +136,20 @@ class LogReader:
                 await self._committed._client.force_metadata_update()  # noqa: SLF001 - no public way
                 await self._committed.topics()
         return sorted(self._committed.partitions_for_topic(topic) or ())
+
+    async def partitions_of(self, topic: str) -> Sequence[int]:
+        """The partition numbers of a topic that a worker has made.
+
+        Raises:
+            TopicError: It does not exist.
+        """
+        if found := await self.partitions(topic):
+            return found
+        raise TopicError(
+            where=f"topic {topic}",
+            what="it does not exist",
+            next_step="Check STREAMER_KAFKA__TOPIC_PREFIX and that `streamer run` has run.",
+        )
 
     async def read(
         self, topic: str, partition: int, start: int, end: int

@@ -52,14 +52,7 @@ async def verified(
 
 async def _partitions(reader: LogReader, settings: KafkaSettings) -> int:
     topics = (settings.audit_topic, settings.checkpoint_topic, settings.dead_letter_topic)
-    counts = {topic: len(await reader.partitions(topic)) for topic in topics}
-    for topic, count in counts.items():
-        if not count:
-            raise TopicError(
-                where=f"topic {topic}",
-                what="it does not exist",
-                next_step="Check STREAMER_KAFKA__TOPIC_PREFIX and that `streamer run` has run.",
-            )
+    counts = {topic: len(await reader.partitions_of(topic)) for topic in topics}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{topic} has {count}" for topic, count in counts.items())
         raise TopicError(
