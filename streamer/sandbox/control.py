@@ -105,7 +105,7 @@ async def emit(request: web.Request) -> web.Response:
     except KeyError as error:
         raise AnswerError(404, "not_found", f"there is no {error}") from None
     except (TypeError, ValueError) as error:
-        raise AnswerError(400, "invalid_body", str(error)) from error
+        raise _unusable(error) from error
     return json_answer({"ids": ids})
 
 
@@ -157,7 +157,7 @@ async def change_object(request: web.Request) -> web.Response:
         try:
             made = world.add_object(str(body["kind"]), body.get("environment"))
         except (KeyError, ValueError) as error:
-            raise AnswerError(400, "invalid_body", str(error)) from error
+            raise _unusable(error) from error
         made.update(changes or {})
         return json_answer({"id": made["id"]})
     if not world.account.change(str(body.get("id")), changes):
@@ -178,7 +178,7 @@ async def fault(request: web.Request) -> web.Response:
             str(body.get("kind")), str(body.get("path", "/v1/")), int(body.get("count", 1))
         )
     except ValueError as error:
-        raise AnswerError(400, "invalid_body", str(error)) from error
+        raise _unusable(error) from error
     return json_answer({})
 
 
@@ -186,7 +186,11 @@ async def _body(request: web.Request) -> dict[str, Any]:
     try:
         body = orjson.loads(await request.read() or b"{}")
     except orjson.JSONDecodeError as error:
-        raise AnswerError(400, "invalid_body", str(error)) from error
+        raise _unusable(error) from error
     if not isinstance(body, dict):
         raise AnswerError(400, "invalid_body", "an object is expected")
     return body
+
+
+def _unusable(error: Exception) -> AnswerError:
+    return AnswerError(400, "invalid_body", str(error))
