@@ -3,7 +3,8 @@
 For looks that go back further than what a cursor remembers. Filled in the order of the log, by all
 environments of a shard together, then only asked. In chunks, sorted each, with the times that they
 span: an event is looked for in the few chunks whose span has its `createdAt`. What has no time in
-its record, though a page may make one of what was sent, is looked for whatever its time.
+its record, though a page may make one of what was sent, is looked for whatever its time. That a
+record is a further revision, or tells of an erasure, is a digest more.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ class _Chunk:
     def freeze(self) -> None:
         self.digests = array("q", sorted(self.digests))
 
-    def has(self, digest: int, moment: datetime) -> bool:
-        if not self.begins_at <= moment <= self.ends_at:
+    def has(self, digest: int, moment: datetime | None) -> bool:
+        if moment is not None and not self.begins_at <= moment <= self.ends_at:
             return False
         place = bisect_left(self.digests, digest)
         return place < len(self.digests) and self.digests[place] == digest
@@ -68,7 +69,6 @@ class Published:
         self._words = Seen(acknowledged=acknowledged)
         self._open, self._timeless = _Chunk(), _Chunk()
         self._chunks = [self._open, self._timeless]
-        self._revisions: dict[int, int] = {}
 
     def __len__(self) -> int:
         return sum(len(chunk.digests) for chunk in self._chunks)
@@ -78,10 +78,10 @@ class Published:
         salt = hash(environment_id)
         chunk = self._timeless if record.created_at is None else self._open
         digests = self._words.digests_of(record)
+        if record.revision > 1:
+            digests.append(_revised(digests[0], record.revision))
         chunk.digests.extend(digest ^ salt for digest in digests)
         chunk.span(record.created_at)
-        if record.revision > 1:
-            self._revisions[digests[0] ^ salt] = record.revision
         if len(chunk.digests) >= CHUNK_DIGESTS:
             self.freeze()
             self._open, self._timeless = _Chunk(), _Chunk()
@@ -92,14 +92,17 @@ class Published:
         self._open.freeze()
         self._timeless.freeze()
 
-    def has(self, environment_id: str, digest: int, moment: datetime) -> bool:
-        """Whether something created at a moment was published."""
+    def has(self, environment_id: str, digest: int, moment: datetime | None) -> bool:
+        """Whether something created at a moment was published; None: whenever that was."""
         salted = digest ^ hash(environment_id)
         return any(chunk.has(salted, moment) for chunk in self._chunks)
 
     def revision(self, environment_id: str, digest: int) -> int:
         """Return the last revision of an event that was published."""
-        return self._revisions.get(digest ^ hash(environment_id), 1)
+        last = 1
+        while self.has(environment_id, _revised(digest, last + 1), None):
+            last += 1
+        return last
 
 
 class SeenInLog(Seen):
@@ -131,3 +134,8 @@ class SeenInLog(Seen):
     @override
     def revision(self, digest: int) -> int:
         return max(super().revision(digest), self._published.revision(self._environment_id, digest))
+
+
+def _revised(digest: int, revision: int) -> int:
+    """What is known of an event once a further revision of it was published."""
+    return hash((digest, revision))
