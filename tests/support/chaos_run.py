@@ -138,17 +138,17 @@ class _Pauses:
 
     def __init__(self) -> None:
         self.longest_s = 0.0
-        self._last_at = float("inf")
+        self._last_at = time.monotonic()
 
     def begin(self) -> None:
         """Measure from now on."""
-        self._last_at = time.monotonic()
+        self.longest_s, self._last_at = 0.0, time.monotonic()
 
     def note(self, _: Message) -> None:
         """Take a record into account; called in the thread that reads."""
         now = time.monotonic()
         self.longest_s = max(self.longest_s, now - self._last_at)
-        self._last_at = min(now, self._last_at) if self._last_at == float("inf") else now
+        self._last_at = now
 
 
 class _Faults:

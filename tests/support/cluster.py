@@ -1,4 +1,4 @@
-"""Three Kafka brokers on loopback that replicate to each other: to be killed, paused, restarted.
+"""Three Kafka brokers on loopback that replicate to each other: to be killed and restarted.
 
 What a single broker cannot show: a leader that is lost while its partitions go on elsewhere. Static
 voters on ports that are chosen beforehand, since each has to know the others before it starts.
@@ -7,7 +7,6 @@ voters on ports that are chosen beforehand, since each has to know the others be
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final, Self
@@ -77,7 +76,7 @@ class Node:
 
     @property
     def is_running(self) -> bool:
-        """Whether it was started, and not killed since; also while it is paused."""
+        """Whether it was started, and not killed since."""
         return self._process is not None
 
     async def format(self, jars: Sequence[Path]) -> None:
@@ -115,16 +114,6 @@ class Node:
         """End it for good, and give its folder up."""
         self.kill()
         self._folder.release()
-
-    def pause(self) -> None:
-        """SIGSTOP: its ports accept, and nobody answers."""
-        if self._process is not None:
-            self._process.signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        if self._process is not None:
-            self._process.signal(signal.SIGCONT)
 
 
 class Cluster:
