@@ -194,6 +194,8 @@ class History:
     async def _look(self, kind: Look, kills: float) -> None:
         scope = self.cursor._scope(kind)
         before = self.cursor.position
+        # A look that failed may have proved something without a capture that says so.
+        claimed = self.cursor._read.watermark
         self._look_requests = 0
         self.server.shown = {}
 
@@ -213,7 +215,7 @@ class History:
             async for capture in captures:
                 begun_at = capture.server_at
                 self._commit(capture, kills)
-                self._check_watermark(capture, scope, before)
+                self._check_watermark(capture, scope, claimed)
                 complete = capture.position.polled == begun_at
         if complete and begun_at is not None:
             self._check_look(scope, begun_at, before)
@@ -275,9 +277,9 @@ class History:
         reading = self.server.reading
         return reading.order == "none" and reading.disorder == "by arrival"
 
-    def _check_watermark(self, capture: Capture, scope: Scope, before: Position) -> None:
+    def _check_watermark(self, capture: Capture, scope: Scope, claimed: datetime | None) -> None:
         watermark = capture.position.watermark
-        if watermark is None or watermark == before.watermark:
+        if watermark is None or watermark == claimed:
             return
         if self._sorted_by_arrival:
             return  # Looks sorted until something comes late, which the next sweep then finds.
