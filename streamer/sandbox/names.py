@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-COMPANY: Final = "Larkspur Benefits"
-
 GIVEN_NAMES: Final = (
     "Ada", "Amara", "Anton", "Beatriz", "Bram", "Chidi", "Clara", "Dae-jung", "Daria", "Elif",
     "Emil", "Farah", "Freya", "Gabriel", "Hana", "Hugo", "Ines", "Ivo", "Jonas", "Júlia", "Kaito",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import struct
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from streamer.kafka.transaction import TransactionalProducer
 from tests.support.audit_follower import AuditFollower
 from tests.support.daemon_process import DaemonProcess, environ_of
 from tests.support.kafka_parts import connection_to
+from tests.support.kafka_proxy import frame
 from tests.support.sandbox_process import SandboxProcess
 
 if TYPE_CHECKING:
@@ -138,11 +138,8 @@ async def _answer_without_brokers(
         + b"".join(struct.pack(">hhh", *one) for one in supported),
         metadata: struct.pack(">ii", 0, 0),
     }
-    with contextlib.suppress(asyncio.IncompleteReadError, OSError):
-        while True:
-            (size,) = struct.unpack(">i", await reader.readexactly(4))
-            request = await reader.readexactly(size)
-            api, _, correlation = struct.unpack(">hhi", request[:8])
-            body = struct.pack(">i", correlation) + bodies[api]
-            writer.write(struct.pack(">i", len(body)) + body)
+    while (request := await frame(reader)) is not None:
+        api, _, correlation = struct.unpack_from(">hhi", request, 4)
+        body = struct.pack(">i", correlation) + bodies[api]
+        writer.write(struct.pack(">i", len(body)) + body)
     writer.close()

@@ -17,6 +17,10 @@ from collections import Counter
 from enum import Enum, IntEnum, auto
 from typing import Final, Self
 
+from typing_extensions import override
+
+from tests.support.relay import Relay
+
 _LENGTH: Final = struct.Struct(">i")
 _REQUEST: Final = struct.Struct(">hhi")
 """API key, API version, correlation id: how every request begins."""
@@ -86,7 +90,7 @@ class Catch:
         return self._after < 0
 
 
-class KafkaProxy:
+class KafkaProxy(Relay):
     """Use as an asynchronous context manager; clients connect to `servers`.
 
     Attributes:
@@ -101,24 +105,15 @@ class KafkaProxy:
             listener: Stays open; the broker advertises its port, so that it outlives the proxy.
             broker_port: Where the broker listens on 127.0.0.1.
         """
+        super().__init__("127.0.0.1", broker_port)
         self.servers: Final = f"127.0.0.1:{listener.getsockname()[1]}"
         self.seen: Final[Counter[int]] = Counter()
         self._listener = listener
-        self._broker_port = broker_port
         self._catches: list[Catch] = []
-        self._links: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, sock=self._listener.dup())
+        await self._listen(sock=self._listener.dup())
         return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for link in self._links:
-            link.cancel()
-        if self._links:
-            await asyncio.wait(self._links)
-        await self._server.wait_closed()
 
     def catch(self, api: int, fault: Fault, *, after: int = 0, naming: bytes = b"") -> Catch:
         """Catch one request of this kind.
@@ -133,21 +128,15 @@ class KafkaProxy:
         self._catches.append(caught)
         return caught
 
-    async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._links.add(task)
-        to_broker: asyncio.StreamWriter | None = None
-        # The stream's own callback would report a cancelled handler as an error.
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            try:
-                broker, to_broker = await asyncio.open_connection("127.0.0.1", self._broker_port)
-                await _Link(self, client, to_client, broker, to_broker).run()
-            finally:
-                self._links.discard(task)
-                for writer in (to_client, to_broker):
-                    if writer is not None:
-                        writer.close()
+    @override
+    async def _pass_on(
+        self,
+        client: asyncio.StreamReader,
+        to_client: asyncio.StreamWriter,
+        there: asyncio.StreamReader,
+        to_there: asyncio.StreamWriter,
+    ) -> None:
+        await _Link(self, client, to_client, there, to_there).run()
 
     def _caught(self, api: int, frame: bytes) -> Catch | None:
         self.seen[api] += 1
@@ -182,9 +171,9 @@ class _Link:
             await asyncio.wait([answers])
 
     async def _forward_requests(self) -> None:
-        while (frame := await _frame(self._client)) is not None:
-            api, _, correlation = _REQUEST.unpack_from(frame, _LENGTH.size)
-            catch = self._proxy._caught(api, frame)
+        while (request := await frame(self._client)) is not None:
+            api, _, correlation = _REQUEST.unpack_from(request, _LENGTH.size)
+            catch = self._proxy._caught(api, request)
             if catch is not None:
                 self._open[correlation] = catch
                 catch.caught.set()
@@ -192,7 +181,7 @@ class _Link:
                     return
                 if catch.fault is Fault.HOLD:
                     await catch._released.wait()
-            self._to_broker.write(frame)
+            self._to_broker.write(request)
             await self._to_broker.drain()
             if catch is not None:
                 # Its client may be gone by now; the broker is to see it all the same.
@@ -200,14 +189,14 @@ class _Link:
 
     async def _forward_answers(self) -> None:
         try:
-            while (frame := await _frame(self._broker)) is not None:
-                (correlation,) = _LENGTH.unpack_from(frame, _LENGTH.size)
+            while (answer := await frame(self._broker)) is not None:
+                (correlation,) = _LENGTH.unpack_from(answer, _LENGTH.size)
                 catch = self._open.pop(correlation, None)
                 if catch is not None:
                     catch.answered.set()
                     if catch.fault is Fault.LOSE_ANSWER:
                         return
-                self._to_client.write(frame)
+                self._to_client.write(answer)
                 with contextlib.suppress(OSError):
                     await self._to_client.drain()
         finally:
@@ -216,7 +205,7 @@ class _Link:
                 catch.answered.set()
 
 
-async def _frame(reader: asyncio.StreamReader) -> bytes | None:
+async def frame(reader: asyncio.StreamReader) -> bytes | None:
     """The next request or answer with its length before it; None at the end."""
     try:
         length = await reader.readexactly(_LENGTH.size)
