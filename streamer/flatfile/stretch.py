@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from streamer.flatfile.reader import Reader, Sighting
 
 QUIET_CROSSINGS: Final = 3
-"""Of a large instant, once crossing it again has brought something."""
+"""Of a large instant, once crossing it again has brought something, or rows vanished meanwhile."""
 
 
 def place(begin: int, limit: int) -> tuple[int, int]:
@@ -111,8 +111,11 @@ class Stretch(Generic[T]):
         quiet, needed, again = 0, 1, False
         while True:
             while not self.last.last and self._not_after(self._last_at, instant):
+                before = set(self._reader.identities(self.last))
                 await self._advance_within(instant)
                 brought |= _has_new(self.last, instant)
+                if before.isdisjoint(self._reader.identities(self.last)):
+                    needed = QUIET_CROSSINGS  # Rows vanished, and may have hidden others.
                 yield
             if again and brought:
                 needed = QUIET_CROSSINGS
