@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 HEAP: Final = "KAFKA_HEAP_OPTS"
 """The variable that is not one of Kafka's settings."""
 
-SAYS_ITS_SETTINGS: Final = "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config.AbstractConfig=info"
+SAYS_ITS_SETTINGS: Final = (
+    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config.AbstractConfig=info"
+)
 
 
 @pytest.mark.usefixtures("_quick_starts")
