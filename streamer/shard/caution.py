@@ -52,7 +52,10 @@ class Caution:
         """Cut an offer of inventory as its environment's records would be, by their archiver."""
         if not offer.inventory or offer.records:
             return [offer]
-        objects = [one for one in offer.inventory if one.key not in self._left_out]
+        # A tombstone goes out: what was published before must not stay for ever.
+        objects = [
+            one for one in offer.inventory if one.value is None or one.key not in self._left_out
+        ]
         most = self._most.get(offer.key) or len(objects) or 1
         parts = [objects[at : at + most] for at in range(0, len(objects), most)] or [[]]
         return [replace(offer, inventory=part) for part in parts]
@@ -93,9 +96,11 @@ class Caution:
 
     def _give_up(self, offer: Offer) -> bool:
         if not offer.records:
-            self._left_out.add(offer.inventory[0].key)
-            self._log.error("shard.object_refused", object=offer.inventory[0].key.decode())
-            return True
+            key = offer.inventory[0].key
+            was_left_out = key in self._left_out
+            self._left_out.add(key)
+            self._log.error("shard.object_refused", object=key.decode())
+            return not was_left_out
         event_id = restore(offer.records[0].value or b"").id
         if event_id in self.refused:
             self._log.error("shard.stub_refused", environment=offer.key.decode())

@@ -96,5 +96,15 @@ def test_object_of_the_inventory_that_is_refused_is_left_out_of_later_offers() -
     ]
 
 
+def test_tombstone_of_an_object_that_was_refused_goes_out() -> None:
+    """What was published of it before does not stay; a refused tombstone is for a person."""
+    caution = Caution(0)
+    assert caution.narrow([_spaces([Outgoing(b"space/1", b"{}")])])
+    tombstone = Outgoing(b"space/1", None)
+    (part,) = caution.cut(_spaces([tombstone]))
+    assert part.inventory == [tombstone]
+    assert not caution.narrow([part])
+
+
 def _spaces(objects: Sequence[Outgoing]) -> Offer:
     return offer_of_inventory(b"us_env_one", objects)
