@@ -43,9 +43,9 @@ class Incidents:
         self._metrics.lookups.labels(kind, outcome).inc(count)
 
     def dropped(self, environment: str, reason: str, count: int) -> None:
-        """Events of the API are not published: on purpose (excluded), or because they are late."""
+        """Events of the API are not published, although nothing excludes them."""
         self._metrics.dropped.labels(reason).inc(count)
-        if reason != "excluded" and (repeated := self._due("dropped", environment, reason)):
+        if repeated := self._due("dropped", environment, reason):
             log.warning(
                 "capture.events_dropped",
                 environment=environment,

@@ -102,7 +102,7 @@ class Metrics:
         )
         self.dropped = Counter(
             "streamer_events_dropped",
-            "Events of the API that are not published, by reason: excluded, too_late.",
+            "Events of the API that are not published, by reason: too_late.",
             ["reason"],
             registry=registry,
         )
