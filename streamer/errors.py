@@ -149,13 +149,15 @@ class CommitRefusedError(StreamerError):
 
     Attributes:
         topic: Where that batch was to go.
+        is_certain: Whether it was about what is in the batch. If not, it may pass by itself.
         is_narrowed: Whether the next attempt will be another one.
     """
 
     retriable = True
 
-    def __init__(self, *, topic: str, reason: str) -> None:
+    def __init__(self, *, topic: str, reason: str, is_certain: bool) -> None:
         self.topic = topic
+        self.is_certain = is_certain
         self.is_narrowed = False
         super().__init__(
             where=f"topic {topic}",

@@ -70,6 +70,8 @@ _REFUSED: Final = (
     RecordListTooLargeError,
     UnknownError,  # Stands for what the client has no name for, such as INVALID_RECORD (87).
 )
+_DOUBTFUL: Final = (CorruptRecordException, UnknownError)
+"""Refusals that brokers also give in passing, whatever the batch holds."""
 
 
 Headers = list[tuple[str, bytes]]
@@ -263,7 +265,11 @@ class TransactionalProducer:
             try:
                 runs.setdefault(topic, []).append((first, future.result().offset))
             except _REFUSED as error:
-                raise CommitRefusedError(topic=topic, reason=type(error).__name__) from error
+                raise CommitRefusedError(
+                    topic=topic,
+                    reason=type(error).__name__,
+                    is_certain=not isinstance(error, _DOUBTFUL),
+                ) from error
         return runs
 
     def _fill(self, messages: Sequence[Outgoing], start: int) -> tuple[Any, int]:

@@ -1,4 +1,4 @@
-"""A worker says that it is ready only while it knows which shards are its own."""
+"""When a worker is ready, and how long a shard waits after what went wrong."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from streamer.config import Settings
+from streamer.errors import CommitRefusedError
 from streamer.shard.assignment import Shards
+from streamer.shard.lifecycle import Shard
 from streamer.telemetry.board import Board
 from streamer.telemetry.metrics import Metrics
 from streamer.web.server import WebServer
@@ -30,3 +34,23 @@ async def test_worker_is_not_ready_from_revocation_until_it_is_assigned_shards_a
         assert web.not_ready() == []
         await shards.give_back(frozenset())
         assert web.not_ready() == NOBODY
+
+
+@pytest.mark.parametrize("is_certain", [True, False])
+async def test_refusal_that_may_pass_is_given_more_time_with_each_attempt(
+    is_certain: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """Only what is surely about the batch is narrowed down at once."""
+    around = SimpleNamespace(
+        board=Board(), limits=SimpleNamespace(max_record_bytes=1, refresh=_nothing_new)
+    )
+    shard = Shard(0, cast("Any", None), cast("Any", around), is_first=False)
+    shard.stop()
+    refused = CommitRefusedError(topic="audit", reason="UnknownError", is_certain=is_certain)
+    refused.is_narrowed = True
+    waits_grow = await shard._failed(refused)
+    assert waits_grow is not is_certain
+
+
+async def _nothing_new() -> None:
+    """The limits of the topics are what they were."""
