@@ -143,7 +143,7 @@ class Publisher:
         self._turn = asyncio.Lock()
         self._clock = asyncio.get_running_loop().time
         self._written_at = float("-inf")
-        self._written = self._landmarks
+        self._written = self._made = self._landmarks
 
     async def publish(self, capture: Capture, held_bytes: int) -> None:
         """Offer a capture of the cursor, once the one before it is committed.
@@ -191,13 +191,13 @@ class Publisher:
         """Write the checkpoint now."""
         cursor = self._cursor
         async with self._turn:
-            link, landmarks = self._link, self._landmarks
+            link = self._link
 
             def checkpoint(_: int | None, end: int) -> bytes:
                 return self._checkpoint(cursor.position, link, cursor.tail(end))
 
             await self._committer.offer(offer_of(self._key, None, checkpoint))
-            self._note_written(landmarks)
+            self._note_written()
 
     def note_changes(self) -> None:
         """Take over the environment's new name, if it was renamed, and what the broker takes."""
@@ -263,16 +263,18 @@ class Publisher:
         return _Landmarks(self._status.state, self._cursor.position.swept, self.deep_swept)
 
     def _note_published(self, encoded: Encoded) -> None:
-        self._note_written(self._landmarks)
+        self._note_written()
         self._status.sequence = encoded.link.sequence
         self._status.records += len(encoded.sealed)
         for reason, size_bytes in encoded.dead_letters:
             self._parts.incidents.dead_letter(self._environment.id, reason, size_bytes)
 
-    def _note_written(self, landmarks: _Landmarks) -> None:
-        self._written, self._written_at = landmarks, self._clock()
+    def _note_written(self) -> None:
+        # What has changed since the checkpoint was made is in none yet.
+        self._written, self._written_at = self._made, self._clock()
 
     def _checkpoint(self, position: Position, link: Link, tail: int) -> bytes:
+        self._made = self._landmarks._replace(swept=position.swept)
         settings, privacy = self._parts.settings.capture, self._parts.privacy
         checkpoint = Checkpoint(
             account=self._parts.account_id,

@@ -107,6 +107,30 @@ class GroupCommits(Committed):
         return first
 
 
+class LateCommits(Committed):
+    """Makes checkpoints at once, and commits them a moment later.
+
+    Attributes:
+        offered: Set when there were records to commit.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offered = asyncio.Event()
+
+    @override
+    def offer(self, offer: Offer) -> asyncio.Future[int | None]:
+        """Answer as the shard does."""
+        at_once = super().offer(offer)
+        if not offer.records:
+            return at_once
+        self.offered.set()
+        loop = asyncio.get_running_loop()
+        late: asyncio.Future[int | None] = loop.create_future()
+        loop.call_later(COMMIT_S, late.set_result, at_once.result())
+        return late
+
+
 def what_is_published(committed: GroupCommits, flatfile: Live) -> Published:
     """Return what the log says of the last seven days."""
     published = Published()
@@ -165,6 +189,31 @@ def test_deep_sweep_and_live_captures_take_turns() -> None:
         assert len(committed.ids) == len(set(committed.ids)) > 300
         assert sum("late" in id_ for id_ in committed.ids) > 100
         _never_go_back([checkpoint for _, checkpoint in committed.checkpoints])
+
+    run_virtually(scene())
+
+
+def test_deep_sweep_that_ends_amid_a_commit_is_in_the_next_checkpoint() -> None:
+    """A sweep that is completed after a checkpoint was made reaches the topic within a minute."""
+
+    async def scene() -> None:
+        flatfile = Live()
+        stage = Stage(flatfile, committed=(committed := LateCommits()))
+        running = asyncio.ensure_future(stage.archiver.run())
+        await asyncio.sleep(200)
+        committed.offered.clear()
+        now_s = flatfile.server.now_s
+        flatfile.server.add(Fact("us_evt_last", now_s, now_s))
+        await committed.offered.wait()
+        nothing_before = Published()
+        nothing_before.knows_from = at(now_s)
+        await stage.archiver.sweep_deeply(nothing_before, at(now_s))
+        swept = stage.archiver.deep_swept
+        assert stage.written.deep_swept != swept
+        await asyncio.sleep(60)
+        assert stage.written.deep_swept == swept
+        running.cancel()
+        await asyncio.wait({running})
 
     run_virtually(scene())
 
