@@ -63,6 +63,13 @@ Text = Annotated[str, AfterValidator(check_text)]
 File = Annotated[Path, BeforeValidator(check_file)]
 Window = Annotated[PositiveFloat, Field(le=LONGEST_WINDOW_S)]
 
+# Kafka's protocol has room for 24 days of milliseconds; brokers allow less unless they are told
+# otherwise: half an hour without a heartbeat, a quarter of one for a transaction.
+SessionTimeout = Annotated[PositiveFloat, Field(le=1_800)]
+TransactionTimeout = Annotated[PositiveFloat, Field(le=900)]
+StartupTimeout = Annotated[PositiveFloat, Field(le=86_400)]
+RetentionDays = Annotated[PositiveFloat, Field(le=36_500)]
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(
@@ -145,7 +152,7 @@ class KafkaSettings(_Section):
     replication_factor: int = Field(
         default=-1, description="Of topics that are created; -1 is the broker's default."
     )
-    retention_days: PositiveFloat | None = Field(
+    retention_days: RetentionDays | None = Field(
         default=None, description="Of audit topics that are created; none is unlimited."
     )
     compression: Literal["none", "zstd", "snappy", "lz4", "gzip"] = Field(
@@ -159,13 +166,13 @@ class KafkaSettings(_Section):
         description="For a StatefulSet or a single worker: a restart takes its shards back at "
         "once, but a graceful stop hands them over only after the session time-out.",
     )
-    session_timeout: PositiveFloat = Field(
+    session_timeout: SessionTimeout = Field(
         default=6, description="Seconds without a heartbeat after which a worker counts as dead."
     )
-    transaction_timeout: PositiveFloat = Field(
+    transaction_timeout: TransactionTimeout = Field(
         default=10, description="Seconds after which the broker aborts an open transaction."
     )
-    startup_timeout: PositiveFloat = Field(
+    startup_timeout: StartupTimeout = Field(
         default=30, description="Seconds to wait for Kafka at start before giving up (exit 4)."
     )
 

@@ -41,6 +41,8 @@ def _split_list(value: object) -> object:
             return json.loads(text)
         except ValueError:
             return value
+    if text.startswith("{"):
+        return value  # An object is no list, and no item begins like one.
     return [item.strip() for item in text.split(",") if item.strip()]
 
 

@@ -88,6 +88,20 @@ def _problem(config: Path | None = None) -> SettingsError:
             ({f"STREAMER_CAPTURE__{name}": "1e15"}, f"STREAMER_CAPTURE__{name}", "315360000 or")
             for name in ("OVERLAP", "SWEEP_WINDOW", "DEEP_SWEEP_WINDOW")
         ),
+        *(
+            ({f"STREAMER_KAFKA__{name}": "1e9"}, f"STREAMER_KAFKA__{name}", f"must be {most} or")
+            for name, most in (
+                ("SESSION_TIMEOUT", "1800"),
+                ("TRANSACTION_TIMEOUT", "900"),
+                ("STARTUP_TIMEOUT", "86400"),
+                ("RETENTION_DAYS", "36500"),
+            )
+        ),
+        (
+            {"STREAMER_CAPTURE__ENVIRONMENTS": f'{{"{PLANTED}": 1}}'},
+            "STREAMER_CAPTURE__ENVIRONMENTS",
+            "must be a list",
+        ),
         (
             {"STREAMER_KAFKA__SECURITY_PROTOCOL": "SASL_SSL"},
             "STREAMER_KAFKA",
