@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from streamer.errors import SettingsError
@@ -24,6 +25,13 @@ FIXED: Final = frozenset(
 
 SHARES: Final = frozenset({*KINDS, "late_share", "hostile_share"})
 """Of all requests, or of all live events."""
+
+_AT_MOST: Final = {
+    "events": 1_000_000_000,
+    "days": 36_500,
+    **dict.fromkeys(("environments", "users", "guests", "spaces", "agents"), 1_000_000),
+}
+"""What the account is built from, where more of it is surely a slip."""
 
 _SIGNED: Final = frozenset({"seed", "clock_offset_s", "date_skew_s"})
 _ROUNDING: Final = 1e-9
@@ -170,11 +178,17 @@ def _check_range(name: str, value: object) -> None:
     """
     if name in _SIGNED or not isinstance(value, int | float):
         return
-    if not value >= 0:  # Also what is no number.
+    if not 0 <= value < inf:  # Also what is no number.
         raise SettingsError(
             where=f"sandbox option {name}",
             what=f"{value} is negative" if value < 0 else f"{value} is no number",
             next_step="Give zero or more.",
+        )
+    if value > _AT_MOST.get(name, value):
+        raise SettingsError(
+            where=f"sandbox option {name}",
+            what=f"{value} is too many",
+            next_step=f"Give {_AT_MOST[name]} or less.",
         )
     if name in SHARES and value > 1:
         raise SettingsError(

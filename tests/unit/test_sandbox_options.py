@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streamer.errors import SettingsError
-from streamer.sandbox.options import SandboxOptions
+from streamer.sandbox.options import FIXED, SandboxOptions
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,10 @@ from streamer.sandbox.options import SandboxOptions
         ({"expire_rate": -1}, "sandbox option expire_rate", "-1.0 is negative"),
         ({"users": -1}, "sandbox option users", "-1 is negative"),
         ({"events": -1}, "sandbox option events", "-1 is negative"),
+        ({"events": 10**21}, "sandbox option events", f"{10**21} is too many"),
+        ({"users": 10**9}, "sandbox option users", f"{10**9} is too many"),
+        ({"days": 1e9}, "sandbox option days", "1000000000.0 is too many"),
+        ({"rate": float("inf")}, "sandbox option rate", "inf is no number"),
         ({"page_cap": 0}, "sandbox option page_cap", "a page holds at least one row"),
         (
             {"throttle": 0.6, "html": 0.5},
@@ -30,9 +34,9 @@ from streamer.sandbox.options import SandboxOptions
     ],
 )
 def test_a_number_that_cannot_be_is_refused(options: dict[str, Any], where: str, what: str) -> None:
-    """A share is one of all, and what is counted is not negative; so too while it runs."""
+    """A share is one of all, and a count neither negative nor endless; so too while it runs."""
     for change in (SandboxOptions.from_json, SandboxOptions().changed):
-        if change != SandboxOptions.from_json and options.keys() & {"users", "events"}:
+        if change != SandboxOptions.from_json and options.keys() & FIXED:
             continue  # The account is what it is by then.
         with pytest.raises(SettingsError) as refusal:
             change(options)
