@@ -191,7 +191,11 @@ async def _find(kind: Kind, output: Output, environment: str | None = None) -> _
     settings = load_settings(output.config)
 
     def is_wanted(place: Message) -> bool:
-        return environment in (None, place.id, name_of(place))
+        return (
+            environment is None
+            or environment == place.id
+            or environment.casefold() == name_of(place).casefold()
+        )
 
     failures: Sequence[str] = ()
     if output.live:

@@ -194,7 +194,7 @@ async def test_agents_tell_whether_their_code_is_the_same(topic: Topic) -> None:
 async def test_what_is_asked_for_is_shown_and_nothing_else(topic: Topic) -> None:
     """By environment, by text, by what no event told of; and what is gone is not."""
     for arguments, ids in (
-        (("spaces", "--environment", "staging"), {"us_sp_21", "us_sp_22"}),
+        (("spaces", "--environment", "STAGING"), {"us_sp_21", "us_sp_22"}),
         (("spaces", "--environment", "us_env_1"), {"us_sp_11", "us_sp_12"}),
         (("spaces", "--filter", "PAYROLL"), {"us_sp_11", "us_sp_21"}),
         (("guests", "--filter", "ben2@"), {"us_g_2"}),
