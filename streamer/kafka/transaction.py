@@ -255,6 +255,7 @@ class TransactionalProducer:
             while start < len(messages[topic]):
                 batch, end = self._fill(messages[topic], start)
                 future = await self._producer.send_batch(batch, topic, partition=self._partition)
+                future.add_done_callback(_take_note)
                 sent.append((topic, start, future))
                 start = end
         runs: dict[str, list[tuple[int, int]]] = {}
@@ -318,3 +319,9 @@ class TransactionalProducer:
             what=f"the outcome of a commit is unknown: {why}",
             next_step="The shard is restored from the log.",
         )
+
+
+def _take_note(sent: asyncio.Future[Any]) -> None:
+    """Look at an outcome: one exception is raised of several, and the others are no news."""
+    if not sent.cancelled():
+        sent.exception()

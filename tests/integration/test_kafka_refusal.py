@@ -5,8 +5,10 @@ aiokafka's own commit does not: the controls show what would happen to a client 
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -67,6 +69,24 @@ async def test_refused_last_message_makes_nothing_visible_either(
 
     async with started(connection_to(servers), prefix):
         assert [await values(servers, topic) for topic in topics] == [[], []]
+
+
+async def test_refused_transaction_is_told_once(broker: LocalBroker, prefix: str) -> None:
+    """Of several batches that are refused together one is raised, and none complains later."""
+    servers = broker.bootstrap_servers
+    topics = [await make_topic(servers, f"{prefix}.{name}") for name in ("audit", "dead-letters")]
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, complaint: complaints.append(complaint)
+    )
+    async with started(connection_to(servers), prefix) as producer:
+        with pytest.raises(CommitRefusedError):
+            await commit(
+                producer, {topic: outgoing(*[os.urandom(TOO_LARGE)] * 2) for topic in topics}
+            )
+
+    gc.collect()  # A future whose exception nobody looked at complains when it is collected.
+    assert complaints == []
 
 
 async def test_control_plain_commit_succeeds_without_the_refused_record(
