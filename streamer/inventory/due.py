@@ -20,6 +20,9 @@ YOUNG_SHARE: Final = 0.5
 """Of the interval between two passes: a list that somebody else had read in this time is not read
 again."""
 
+APART_S: Final = 30.0
+"""Two looks at a list that follow each other faster may have seen the same moment."""
+
 _NEVER: Final = float("-inf")
 
 
@@ -47,6 +50,11 @@ class Due:
     def looked_at(self, which: ListKey) -> float | None:
         """When a list was last looked at; None: not since this worker has had the shard."""
         return self._looked_at.get(which)
+
+    def is_apart(self, which: ListKey) -> bool:
+        """Whether a look at a list now is at another moment than the last one."""
+        least_s = min(APART_S, self._interval_s * YOUNG_SHARE)
+        return self._clock() - self._looked_at.get(which, _NEVER) >= least_s
 
     def looked(self, which: ListKey) -> None:
         """Take note of a look."""

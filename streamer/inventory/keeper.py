@@ -2,13 +2,15 @@
 
 A pass looks at every list of the shard's environments, and at the users with the first shard. What
 somebody else has read meanwhile counts as well. Requests wait for those of the live polls, in the
-budget of the client; a list that fails is left as it is until the next pass.
+budget of the client; a list that fails is left as it is until the next pass. If nothing answers, a
+pass ends early, and the next one begins where it ended.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -92,6 +94,7 @@ class Keeper:
         self._settled: set[str] = set()
         self._changes: list[Change] = []
         self._failures = 0
+        self._begin_with = ""
 
     def restore(self, key: bytes | None, value: bytes | None) -> None:
         """Take a message that is published, in the order of the topic."""
@@ -115,9 +118,20 @@ class Keeper:
         if self._has_account:
             await self._read(USERS)
         await self._publish(publish, "")
-        for environment_id in sorted(filter(self._owns, self._listed | self._table.environments)):
+        order = self._in_order()
+        self._begin_with = ""
+        for place, environment_id in enumerate(order):
             await self._look_at(environment_id)
             await self._publish(publish, environment_id)
+            if self._failures >= FAILURES_AT_MOST and not self._begin_with:
+                # All of the first one was tried; what fails there always must not end each pass.
+                self._begin_with = order[max(place, 1) % len(order)]
+
+    def _in_order(self) -> list[str]:
+        """The shard's environments, from the one that the last pass ended at."""
+        ours = sorted(filter(self._owns, self._listed | self._table.environments))
+        begin = bisect_left(ours, self._begin_with)
+        return ours[begin:] + ours[:begin]
 
     async def _look_at(self, environment_id: str) -> None:
         spaces = ListKey("space", environment_id)
@@ -212,12 +226,13 @@ class Keeper:
 
     def _done(self, which: ListKey, shown: frozenset[str], *, complete: bool) -> None:
         """Know that a list was read to its end."""
+        is_apart = self._due.is_apart(which)
         self._due.looked(which)
         if which == ENVIRONMENTS:
             self._listed = shown if complete else self._listed | shown
         if not complete:
             return
-        for change in self._table.end(which, shown):
+        for change in self._table.end(which, shown, is_apart=is_apart):
             self._changes.append(change)
             if change.kind == "space":
                 guests = ListKey("guest", change.key.decode().partition("/")[2])

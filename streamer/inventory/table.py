@@ -2,8 +2,8 @@
 
 An object is known by the lists that show it: a guest by those of all its spaces, every other kind
 by one. It is gone when none of them shows it, each time in two complete looks in a row: a page that
-moved while the list was read can hide what is there. A list that failed, or was not all that there
-is, is no look.
+moved while the list was read can hide what is there, and does so from all who read it just then. A
+list that failed, or was not all that there is, is no look.
 
 What is here runs ahead of the topic by what has been handed out and is not committed yet; if that
 fails, all of it is thrown away and read back.
@@ -159,17 +159,21 @@ class Table:
         )
         return Change(key_of(*key), value, thing.kind, "appeared" if before is None else "changed")
 
-    def end(self, which: ListKey, shown: Collection[str]) -> list[Change]:
+    def end(self, which: ListKey, shown: Collection[str], *, is_apart: bool) -> list[Change]:
         """Know that a list was looked at, and that what it did not show is not in it.
 
         Args:
             which: The list.
             shown: The ids that it showed, also of what could not be read.
+            is_apart: Whether the look before was at another moment, so that this is a second one.
         """
         gone: list[Change] = []
         for key in sorted(self._shown_in.get(which, ())):
             missed = self._entries[key].missed
-            missed[which] = 0 if key[1] in shown else missed[which] + 1
+            if key[1] in shown:
+                missed[which] = 0
+            elif is_apart or not missed[which]:
+                missed[which] += 1
             if missed[which] >= LOOKS:
                 gone += self._leave(key, which)
         return gone

@@ -92,7 +92,7 @@ class Account:
     ) -> bool:
         """Show a list."""
         assert archived is None
-        assert priority is Priority.INVENTORY
+        assert (priority is Priority.LIVE) <= (which == ENVIRONMENTS)
         self.asked[which] += 1
         error = self.failing.get(which, None if which in self.lists else FlatfileNotFoundError)
         if error is not None:
@@ -261,6 +261,36 @@ async def test_a_pass_ends_early_when_nothing_answers(account: Account) -> None:
     assert account.asked.total() == FAILURES_AT_MOST
     account.failing = {}
     assert len(await account.look()) == 19  # us_env_1 was there
+
+
+@pytest.mark.parametrize(
+    ("third", "later_s"), [(GUESTS, GUESTS_EVERY_S), (ListKey("space", "us_env_2"), 0.0)]
+)
+async def test_lists_that_always_fail_do_not_hide_those_behind_them(
+    account: Account, third: ListKey, later_s: float
+) -> None:
+    """The next pass begins where the last one ended, so that each list has its turn."""
+    for number in range(2, 6):
+        which = ListKey("agent", f"us_env_{number}")
+        account.lists[ENVIRONMENTS].append({"id": which.within})
+        account.lists[which] = account.lists[which._replace(kind="space")] = []
+    agents = {which for which in account.lists if which.kind == "agent"}
+    account.failing = dict.fromkeys((SPACES, AGENTS, third), FlatfileUnavailableError)
+    account.asked.clear()
+    account.now += later_s
+    await account.look()
+    assert account.asked.keys() == {ENVIRONMENTS, USERS, *account.failing}
+    await account.look()
+    assert agents <= account.asked.keys()
+
+
+async def test_looks_that_follow_each_other_at_once_make_nothing_gone(account: Account) -> None:
+    """A page that moved may hide the same object from two readings of one moment."""
+    account.lists[ENVIRONMENTS] = []
+    for _ in range(3):
+        await account.shared.environments()
+    assert await account.look() == {}
+    assert await account.look() == {"environment/us_env_1": "gone"}
 
 
 async def test_a_change_that_no_event_told_of_shows_as_such(account: Account) -> None:

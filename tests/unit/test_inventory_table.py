@@ -38,7 +38,7 @@ def _look(table: Table, which: ListKey, *things: Thing, at: str = AT) -> list[Ch
     """One complete look at a list."""
     changes = [table.take(which, one, at, observed_only=None) for one in things]
     known = [change for change in changes if change is not None]
-    return [*known, *table.end(which, {one.id for one in things})]
+    return [*known, *table.end(which, {one.id for one in things}, is_apart=True)]
 
 
 def _said(changes: list[Change]) -> list[tuple[str, str]]:
@@ -75,7 +75,7 @@ def test_what_was_sent_as_the_same_bytes_is_not_understood_twice() -> None:
     assert not table.has_as(USERS, same)
     published = _look(table, USERS, thing("user", body))
     assert table.has_as(USERS, same)
-    assert table.end(USERS, {"us_usr_1"}) == []
+    assert table.end(USERS, {"us_usr_1"}, is_apart=True) == []
     assert not table.has_as(USERS, Element("us_usr_1", b'{"id":"us_usr_1"}'))
     assert not _restored(*published).has_as(USERS, same)
 
