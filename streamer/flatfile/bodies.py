@@ -11,8 +11,8 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Iterator
+    from contextlib import AbstractAsyncContextManager
 
     from aiohttp import ClientResponse
 
@@ -46,7 +46,7 @@ async def read_body(
     *,
     limit_bytes: int,
     beginning_bytes: int = 0,
-    turn: asyncio.Semaphore | None = None,
+    turn: AbstractAsyncContextManager[object] | None = None,
 ) -> bytes:
     """Read a body whose decompressed length is at most `limit_bytes`.
 
@@ -54,7 +54,7 @@ async def read_body(
         response: Its headers have come.
         limit_bytes: The most that is read.
         beginning_bytes: How much is wanted of a body that is larger.
-        turn: Who goes on beyond `FREE_BYTES`: so many large bodies are in memory at once.
+        turn: Entered before it goes on beyond `FREE_BYTES`, and held to its end.
 
     Raises:
         BodyTooLargeError: It is longer; the rest was not read.

@@ -28,6 +28,7 @@ from streamer.flatfile.attempts import (
 )
 from streamer.flatfile.auth import bearer, refusal
 from streamer.flatfile.bodies import BodyTooLargeError, BodyUnreadableError, read_body
+from streamer.flatfile.body_turns import BodyTurns
 from streamer.flatfile.response_headers import server_time
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ class Patience:
     Attributes:
         connect_s: To open a connection, with TLS.
         silence_s: Between two bytes, so also until the headers.
-        body_s: To read a body.
-        total_s: For one attempt.
+        body_s: To read a body; its wait for another large one does not count.
+        total_s: For one attempt, likewise.
         attempts: At most.
         wait_s: Before the first repetition; doubles with each, with jitter on top.
         longest_wait_s: Between two attempts, also if Flatfile asks for more.
@@ -145,7 +146,7 @@ class Transport:
         self._patience = patience
         self._on_request = on_request
         self._session: aiohttp.ClientSession | None = None
-        self._turn = asyncio.Semaphore(1)
+        self._body_turns = BodyTurns()
         self._logged_at: dict[tuple[str, str], float] = {}
 
     async def open(self) -> None:
@@ -164,7 +165,7 @@ class Transport:
                 "X-Disable-Hooks": "true",
             },
             timeout=aiohttp.ClientTimeout(
-                total=self._patience.total_s,
+                total=None,  # Ours, which can stand still: see `_exchange`.
                 sock_connect=self._patience.connect_s,
                 sock_read=self._patience.silence_s,
             ),
@@ -270,15 +271,18 @@ class Transport:
         if self._session is None:
             raise RuntimeError(call.where)  # open() comes first.
         try:
-            async with self._session.request(
-                "GET" if call.json is None else "POST",
-                self._api_url + call.path,
-                params=call.query,
-                headers=headers,
-                json=call.json,
-                allow_redirects=False,
-                proxy=self._proxy,
-            ) as response:
+            async with (
+                asyncio.timeout(self._patience.total_s) as total,
+                self._session.request(
+                    "GET" if call.json is None else "POST",
+                    self._api_url + call.path,
+                    params=call.query,
+                    headers=headers,
+                    json=call.json,
+                    allow_redirects=False,
+                    proxy=self._proxy,
+                ) as response,
+            ):
                 if response.status // 100 != 2:
                     await _drain(response)
                     raise status_error(
@@ -287,19 +291,21 @@ class Transport:
                         response.headers,
                         signs_in=call.json is not None,
                     )
-                return await self._receive(call, response)
+                return await self._receive(call, response, total)
         except (BodyUnreadableError, TimeoutError, aiohttp.ClientError, OSError) as error:
             raise network_error(call.where, error) from None
 
-    async def _receive(self, call: Call, response: aiohttp.ClientResponse) -> Answer:
+    async def _receive(
+        self, call: Call, response: aiohttp.ClientResponse, total: asyncio.Timeout
+    ) -> Answer:
         server_at = server_time(response.headers)
         try:
-            async with asyncio.timeout(self._patience.body_s):
+            async with asyncio.timeout(self._patience.body_s) as reading:
                 body = await read_body(
                     response,
                     limit_bytes=self._max_body_bytes,
                     beginning_bytes=call.beginning_bytes,
-                    turn=self._turn,
+                    turn=self._body_turns.hold(call.priority, reading, total),
                 )
         except BodyTooLargeError as error:
             if not error.beginning:

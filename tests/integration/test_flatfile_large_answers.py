@@ -14,6 +14,7 @@ from streamer.audit.redaction import redact_event
 from streamer.config import FlatfileSettings
 from streamer.errors import AnswerTooLargeError
 from streamer.flatfile.bodies import FREE_BYTES
+from streamer.flatfile.budget import Priority
 from streamer.flatfile.client import FlatfileClient
 from streamer.flatfile.listing import PageRequest
 from streamer.flatfile.models import BrokenEvent
@@ -88,6 +89,52 @@ async def test_large_answers_take_turns() -> None:
     assert outcomes == ["ok"] * 10
     # What is free to each, the one whose turn it is, its join, and what lies in the sockets.
     assert peak_bytes < 10 * FREE_BYTES + 5 * 15 * 1024 * 1024, peak_bytes
+
+
+def paused(sent: asyncio.Event, go_on: asyncio.Event) -> Act:
+    """Send 15 MiB, of which sockets hold the smaller part, tell so, and end when told to."""
+    head, pieces, tail = b'{"data":[', [b" " * len(PIECE)] * 60, b"]}"
+    length = len(head) + len(pieces) * len(PIECE) + len(tail)
+
+    async def act(writer: asyncio.StreamWriter) -> None:
+        writer.write(f"HTTP/1.1 200 X\r\nContent-Length: {length}\r\n\r\n".encode() + head)
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        sent.set()
+        await go_on.wait()
+        writer.write(tail)
+        await writer.drain()
+
+    return act
+
+
+async def test_large_live_page_that_waits_for_another_body_is_neither_late_nor_last() -> None:
+    """It waits longer than it may take, without a time-out, and goes before what came earlier."""
+    outcomes: list[str] = []
+    sent, go_on, live_may_end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    acts = {
+        "1000": paused(sent, go_on),
+        "999": streamed(b'{"data":[]', [b" " * len(PIECE)] * 60 + [b"}"]),
+        "998": paused(asyncio.Event(), live_may_end),
+    }
+    async with ScriptedServer(lambda asked: acts[asked.query["pageSize"]]) as server:
+        client = client_of(server, outcomes, limit_bytes=4 * LIMIT_BYTES)
+        async with client, asyncio.TaskGroup() as tasks:
+            first = tasks.create_task(client.events_page(PageRequest(None, 1, 1000)))
+            await sent.wait()
+            client._transport._patience = Patience(attempts=1, body_s=3.0, total_s=3.0)
+            page = client.events_page(PageRequest(None, 1, 999), priority=Priority.DEEP_SWEEP)
+            deep = tasks.create_task(page)
+            live = tasks.create_task(client.events_page(PageRequest(None, 1, 998)))
+            done, _ = await asyncio.wait({first, deep, live}, timeout=3.3)
+            assert not done
+            go_on.set()
+            await first
+            done, _ = await asyncio.wait({deep}, timeout=0.3)
+            assert not done
+            live_may_end.set()
+    assert outcomes == ["ok"] * 3
 
 
 @pytest.mark.parametrize("act", [gigabyte(HEAD), answer(HEAD + PIECE * 5, announced=GIGABYTE)])
