@@ -7,8 +7,8 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
+from typing_extensions import override
 
 from streamer.enrichment import cache as module
 from streamer.enrichment.answering import FAILED_S
@@ -16,13 +16,15 @@ from streamer.enrichment.cache import LIFETIME_S, REFRESH_S
 from streamer.enrichment.directory import AT_ONCE, GONE_S, Directory
 from streamer.enrichment.wanted import Wanted
 from streamer.errors import FlatfileNotFoundError, FlatfileUnavailableError
-from streamer.flatfile.budget import Priority
 from streamer.flatfile.lists import USERS, Lists
-from streamer.flatfile.models import Agent, Guest, Space, User
-from streamer.flatfile.objects import Element, ListKey
+from streamer.flatfile.models import User
+from tests.support.listed_account import ListedAccount, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+
+    from streamer.flatfile.models import Agent, Guest, Space
+    from streamer.flatfile.objects import ListKey
 
 PLENTY_S = 30.0
 """A wait that only a test that fails reaches."""
@@ -30,7 +32,7 @@ PLENTY_S = 30.0
 BRIEF_S = 0.01
 
 
-class Account:
+class Account(ListedAccount):
     """An account that is listed as it stands, and a clock that only the test moves."""
 
     def __init__(self) -> None:
@@ -62,24 +64,14 @@ class Account:
         if self.is_dead or what in self.dead:
             raise FlatfileUnavailableError(what=what, where="GET", next_step="wait")
 
-    async def read_list(
-        self,
-        which: ListKey,
-        take: Callable[[Sequence[Element]], object],
-        *,
-        archived: bool | None = None,
-        priority: Priority = Priority.INVENTORY,
-    ) -> bool:
+    @override
+    async def page(self, which: ListKey, *, archived: bool | None) -> Page:
         """List the users, the guests of a space, or nobody."""
         assert archived in {None, True}
-        assert priority is Priority.INVENTORY
         await self._ask(f"{which.kind}s")
         crowds = {"user": self.users_by_id, "guest": self.guests_by_space.get(which.within or "")}
         crowd = crowds.get(which.kind) or {}
-        views = {"user": User, "guest": Guest}
-        kind = views.get(which.kind, User)
-        take([Element(i, msgspec.json.encode(kind(id=i, name=n))) for i, n in crowd.items()])
-        return True
+        return Page({"id": id_, "name": name} for id_, name in crowd.items())
 
     async def user(self, user_id: str) -> User:
         """Find one user."""

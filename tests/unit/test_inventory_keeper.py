@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typing_extensions import override
 
 from streamer.audit.privacy import CLEAR
 from streamer.errors import (
@@ -15,18 +16,18 @@ from streamer.errors import (
     FlatfileNotFoundError,
     FlatfileUnavailableError,
 )
-from streamer.flatfile.budget import Priority
 from streamer.flatfile.lists import ENVIRONMENTS, USERS, Lists
-from streamer.flatfile.objects import Element, ListKey
+from streamer.flatfile.objects import ListKey
 from streamer.inventory.due import GUESTS_EVERY_S
 from streamer.inventory.keeper import FAILURES_AT_MOST, Keeper, Parts
 from streamer.inventory.told import Told
 from streamer.telemetry.board import Board
 from streamer.telemetry.incidents import Incidents
 from streamer.telemetry.metrics import Metrics
+from tests.support.listed_account import ListedAccount, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from streamer.inventory.table import Change
 
@@ -35,7 +36,7 @@ SPACES, AGENTS = ListKey("space", "us_env_1"), ListKey("agent", "us_env_1")
 GUESTS = ListKey("guest", "us_sp_1")
 
 
-class Account:
+class Account(ListedAccount):
     """An account of one environment with a space, an agent, a user and a guest, and its keeper.
 
     Attributes:
@@ -82,23 +83,15 @@ class Account:
         self.shared.listen(keeper._listen)
         return keeper
 
-    async def read_list(
-        self,
-        which: ListKey,
-        take: Callable[[Sequence[Element]], object],
-        *,
-        archived: bool | None = None,
-        priority: Priority = Priority.INVENTORY,
-    ) -> bool:
+    @override
+    async def page(self, which: ListKey, *, archived: bool | None) -> Page:
         """Show a list."""
         assert archived is None
-        assert (priority is Priority.LIVE) <= (which == ENVIRONMENTS)
         self.asked[which] += 1
         error = self.failing.get(which, None if which in self.lists else FlatfileNotFoundError)
         if error is not None:
             raise error(where="GET", what="refused", next_step="Wait.")
-        take([Element(one["id"], json.dumps(one).encode()) for one in self.lists[which]])
-        return which not in self.cut
+        return Page(self.lists[which], is_whole=which not in self.cut)
 
     async def look(self) -> dict[str, str]:
         """Make a pass, an interval later than the last one; what it published."""

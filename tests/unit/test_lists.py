@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
+from typing_extensions import override
 
 from streamer.errors import FlatfileUnavailableError
-from streamer.flatfile.budget import Priority
 from streamer.flatfile.lists import USERS, Lists
-from streamer.flatfile.objects import Element, ListKey
+from streamer.flatfile.objects import ListKey
+from tests.support.listed_account import ListedAccount, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+
+    from streamer.flatfile.objects import Element
 
 SPACES = ListKey("space", "us_env_1")
 HELD, ARCHIVED = {"id": "us_sp_1"}, {"id": "us_sp_2", "archivedAt": "2026-11-01T00:00:00Z"}
 
 
-class Server:
+class Server(ListedAccount):
     """Answers every list with one page.
 
     Attributes:
@@ -35,28 +37,20 @@ class Server:
         self.answers = asyncio.Event()
         self.answers.set()
 
-    async def read_list(
-        self,
-        which: ListKey,
-        take: Callable[[Sequence[Element]], object],
-        *,
-        archived: bool | None = None,
-        priority: Priority = Priority.INVENTORY,
-    ) -> bool:
+    @override
+    async def page(self, which: ListKey, *, archived: bool | None) -> Page:
         """Show the spaces, or one environment or user."""
-        assert priority in {Priority.INVENTORY, Priority.LIVE}
         self.asked.append((which, archived))
         await asyncio.sleep(0)
         await self.answers.wait()
         if self.is_dead:
             raise FlatfileUnavailableError(what="dead", where="GET", next_step="wait")
-        shown = [{"id": f"us_{which.kind}_1"}]
+        shown: list[dict[str, str]] = [{"id": f"us_{which.kind}_1"}]
         if which.kind == "space":
             shown = [] if archived else [HELD]
             if archived or self.shows_archived:
                 shown = [*shown, ARCHIVED]
-        take([Element(one["id"], msgspec.json.encode(one)) for one in shown])
-        return True
+        return Page(shown)
 
 
 class Heard:
