@@ -23,10 +23,10 @@ from streamer.audit.names import Named
 from streamer.audit.normalize import read
 from streamer.audit.record import restore
 from streamer.flatfile.models import Environment
-from streamer.flatfile.pages import parse_page
 from streamer.sandbox.options import SandboxOptions
 from streamer.sandbox.views import EventQuery
 from streamer.sandbox.world import World
+from tests.support.pages import parse_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable

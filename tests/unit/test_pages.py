@@ -15,8 +15,9 @@ from streamer.errors import FlatfileAnswerError
 from streamer.flatfile.envelope import LARGE_BODY_BYTES, UTF_8_PIECE_BYTES, is_utf8
 from streamer.flatfile.grammar import is_json
 from streamer.flatfile.models import BrokenEvent, Event
-from streamer.flatfile.pages import parse_clean_page, parse_hostile_page, parse_page
+from streamer.flatfile.pages import parse_clean_page, parse_hostile_page
 from streamer.flatfile.rows import BrokenReason
+from tests.support.pages import parse_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable

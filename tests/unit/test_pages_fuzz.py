@@ -18,7 +18,8 @@ import pytest
 from streamer.errors import FlatfileAnswerError
 from streamer.flatfile.grammar import is_json
 from streamer.flatfile.models import BrokenEvent, Event
-from streamer.flatfile.pages import Page, parse_clean_page, parse_hostile_page, parse_page
+from streamer.flatfile.pages import Page, parse_clean_page, parse_hostile_page
+from tests.support.pages import parse_page
 
 FUZZ_S: Final = float(os.environ.get("STREAMER_FUZZ_S", "10"))
 SEED: Final = int(os.environ.get("STREAMER_FUZZ_SEED", random.SystemRandom().randrange(2**32)))

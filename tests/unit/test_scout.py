@@ -13,11 +13,12 @@ import pytest
 
 from streamer.capture.scout import MOST_PAGES, REMEMBERED, RETRY_AT_MOST_S, Scout
 from streamer.errors import FlatfileUnavailableError
-from streamer.flatfile.pages import Page, parse_page
+from tests.support.pages import parse_page
 from tests.support.virtual_loop import run_virtually
 
 if TYPE_CHECKING:
     from streamer.flatfile.listing import PageRequest
+    from streamer.flatfile.pages import Page
 
 SERVER = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SIZE = 10

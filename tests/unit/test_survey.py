@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import orjson
 
 from streamer.errors import FlatfileAnswerError
-from streamer.flatfile.pages import Page, parse_page
 from streamer.flatfile.server_profile import Order
 from streamer.flatfile.survey import Survey, Surveyor
+from tests.support.pages import parse_page
 
 if TYPE_CHECKING:
     from streamer.flatfile.listing import PageRequest
+    from streamer.flatfile.pages import Page
 
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 
