@@ -29,6 +29,7 @@ async def cluster(_quick_starts: None) -> AsyncIterator[Cluster]:
             yield running
 
 
+@pytest.mark.chaos  # In every run, chaos on three brokers kills one as well.
 @pytest.mark.timeout(180)
 async def test_loss_of_one_broker_of_three_loses_and_repeats_nothing(
     cluster: Cluster, prefix: str

@@ -1,4 +1,7 @@
-"""A worker paused in each state of a shard, past its session time-out, that wakes up again."""
+"""A worker paused in each state of a shard, past its session time-out, that wakes up again.
+
+Two of them in every run, all by `pytest -m "chaos or not chaos" tests/integration/test_zombies.py`.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,20 @@ if TYPE_CHECKING:
 
 SHARDS = 2
 
+IN_EVERY_RUN = ("restoring", zombie_at.BEFORE_COMMIT)
+
 UNDISTURBED_S = 5.0
 """The longest that the rightful owner may be held up by a zombie that wakes up."""
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("point", zombie_at.POINTS)
+@pytest.mark.parametrize(
+    "point",
+    [
+        pytest.param(point, marks=() if point in IN_EVERY_RUN else pytest.mark.chaos)
+        for point in zombie_at.POINTS
+    ],
+)
 async def test_zombie_that_wakes_up_commits_nothing_and_disturbs_nobody_for_long(
     point: str, broker: LocalBroker, prefix: str
 ) -> None:
