@@ -76,7 +76,9 @@ async def read_body(
                 size_bytes += len(piece)
                 pieces.append(piece)
                 if size_bytes > limit_bytes or (is_refused and size_bytes >= beginning_bytes):
-                    raise BodyTooLargeError(_beginning(pieces, beginning_bytes))
+                    # Not all that came: how much that is differs from one answer to the next.
+                    wanted_bytes = min(beginning_bytes, limit_bytes)
+                    raise BodyTooLargeError(_beginning(pieces, wanted_bytes))
                 if turn is not None and size_bytes > FREE_BYTES:
                     await held.enter_async_context(turn)
                     turn = None

@@ -166,6 +166,18 @@ async def test_huge_events_without_a_readable_id_are_told_apart() -> None:
     assert len(one.raw) < 200
 
 
+async def test_huge_event_without_a_readable_id_is_the_same_however_its_bytes_come() -> None:
+    """What is read beyond the limit differs from one answer to the next, and tells nothing."""
+    head, limit_bytes = b'{"data":[{"topic":"a:b","payload":{"file":"', 64 * 1024
+    acts = iter(streamed(head, [b"x" * size] * (1_000_000 // size)) for size in (1_000, 250_000))
+    async with (
+        ScriptedServer(lambda _: next(acts)) as server,
+        client_of(server, [], limit_bytes) as client,
+    ):
+        one, again = [(await client.events_page(SINGLE)).rows[0] for _ in range(2)]
+    assert one == again
+
+
 @pytest.mark.parametrize(
     "head",
     [
