@@ -111,11 +111,9 @@ class Stretch(Generic[T]):
         quiet, needed, again = 0, 1, False
         while True:
             while not self.last.last and self._not_after(self._last_at, instant):
-                before = set(self._reader.identities(self.last))
-                await self._advance_within(instant)
+                if await self._advance_within(instant):
+                    needed = QUIET_CROSSINGS
                 brought |= _has_new(self.last, instant)
-                if before.isdisjoint(self._reader.identities(self.last)):
-                    needed = QUIET_CROSSINGS  # Rows vanished, and may have hidden others.
                 yield
             if again and brought:
                 needed = QUIET_CROSSINGS
@@ -130,14 +128,22 @@ class Stretch(Generic[T]):
         self._go_to(instant)
         self._settle()
 
-    async def _advance_within(self, instant: datetime) -> None:
-        """Read the next page of a large instant, beginning with the last row that was read."""
+    async def _advance_within(self, instant: datetime) -> bool:
+        """Read the next page of a large instant, beginning with the last row that was read.
+
+        Returns:
+            Whether it begins behind all that was read: rows vanished, and may have hidden others.
+        """
         end = self.last.end
         number, size = place(end - 1, self._reader.limit)
-        if number * size > end:
-            await self._advance(end - 1, self._not_after, instant)
-        else:  # Pages of one or two rows cannot overlap: an empty one is the end.
+        if (
+            number * size <= end
+        ):  # Pages of one or two rows cannot overlap; none is the end.
             self._take(await self._reader.read_placed(self.since, partial(place, end)))
+            return False
+        before = set(self._reader.identities(self.last))
+        await self._advance(end - 1, self._not_after, instant)
+        return before.isdisjoint(self._reader.identities(self.last))
 
     async def _advance(
         self, begin: int, admits: Callable[[datetime, datetime], bool], bound: datetime
