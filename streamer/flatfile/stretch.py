@@ -136,9 +136,7 @@ class Stretch(Generic[T]):
         """
         end = self.last.end
         number, size = place(end - 1, self._reader.limit)
-        if (
-            number * size <= end
-        ):  # Pages of one or two rows cannot overlap; none is the end.
+        if number * size <= end:  # Pages of one or two rows cannot overlap; none is the end.
             self._take(await self._reader.read_placed(self.since, partial(place, end)))
             return False
         before = set(self._reader.identities(self.last))
