@@ -147,14 +147,14 @@ async def run_through(servers: str, prefix: str, circumstances: Circumstances) -
         async with DaemonProcess(environ, follower=follower) as daemon:
             if expires:
                 # What is emitted may vanish before anybody has seen it.
-                await follower.until_records(EVENTS * 3 // 4, within_s=60)
+                await follower.until_records(EVENTS * 3 // 4, within_s=120)
             else:
                 newest = await sandbox.emit_everywhere()
-                await follower.until_published(newest, within_s=60)
+                await follower.until_published(newest, within_s=120)
             await sandbox.settings(**_CALM)
             # Visible after everything else that is late.
             last = await sandbox.emit_everywhere(visible_in_s=LATE_MOST_S)
-            await follower.until_published(last, within_s=60)
+            await follower.until_published(last, within_s=120)
             listed = await _listed(sandbox, parsed=expires)
             ledger = await sandbox.ledger()
             if not expires:
