@@ -22,6 +22,8 @@ from streamer.flatfile.models import BrokenEvent, Event, Row
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+
 SEGMENT_EVENTS: Final = 8192
 """A segment that holds this many is followed by a new one once later events come."""
 
@@ -262,7 +264,9 @@ class Seen:
         digest = hash(record.id)
         moment = record.created_at
         if moment is None:
-            moment = guess
+            # It was created before it was published. When that was is not known until a first
+            # look was completed: such events, of one first look, are then never forgotten.
+            moment = max(guess, now or _NEVER)
             self.set_apart(digest, moment)
         else:
             known = self.digests_of(record)

@@ -11,7 +11,7 @@ from itertools import compress, repeat
 from operator import attrgetter, not_
 from typing import TYPE_CHECKING
 
-from streamer.capture.position import Change, Reading, Traces
+from streamer.capture.position import Change, Reading, Traces, latest
 from streamer.flatfile.models import Event, Row
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class PendingSieve:
             if digest in self._pending:
                 self._guessed.add(digest)
             else:
-                self._seen.keep_apart(digest, moment)
+                self._seen.keep_apart(digest, latest(moment, page.server_at) or moment)
 
     def traces(self, readings: Sequence[Reading]) -> Traces:
         """Return what `settle` and `forget_all_but` need of readings."""
@@ -168,7 +168,9 @@ class PendingSieve:
         if self._guessed:
             for digest, moment in zip(traces.digests, traces.times, strict=True):
                 if digest in self._guessed:
-                    seen.set_apart(digest, moment)
+                    # In a listing without order its neighbours say nothing of when it was created;
+                    # that was not after it was shown.
+                    seen.set_apart(digest, latest(moment, now) or moment)
         self._pending.difference_update(traces.digests)
         self._guessed.difference_update(traces.digests)
 
