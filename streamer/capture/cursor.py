@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from streamer.capture.position import (
     READ_MARGIN,
+    UNDATED,
     Capture,
     Position,
     Reading,
@@ -100,7 +101,7 @@ class Cursor:
         self._tail = Tail()
         self._unconfirmed: deque[Capture] = deque()
         self._long: _LongListing | None = None
-        self._restored_at = self.position.seen_from or datetime.min.replace(tzinfo=UTC)
+        self._has_undated = False
 
     @property
     def floor(self) -> datetime | None:
@@ -114,10 +115,9 @@ class Cursor:
 
     def restore(self, record: Remembered, offset: int) -> None:
         """Take in a record of this environment that was read back from the topic, in log order."""
-        self._restored_at = record.created_at or self._restored_at
-        now = latest(self.position.polled, self.position.watermark)
-        self._seen.restore(record, self._restored_at, now)
-        self._tail.add(offset, self._restored_at)
+        self._seen.restore(record, latest(self.position.polled, self.position.watermark))
+        self._tail.add(offset, record.created_at or UNDATED)
+        self._has_undated |= record.created_at is None
 
     def keep_tail(self, offset: int) -> None:
         """Hold the tail where it is: what is behind it was not read back."""
@@ -174,14 +174,20 @@ class Cursor:
         if not self._unconfirmed or self._unconfirmed[0] is not capture:
             message = "captures are confirmed in the order in which they were read"
             raise ValueError(message)
-        times = capture.traces.times
-        if times:
+        newest = capture.traces.newest
+        if newest is not None:
             if first_offset is None:
                 message = "a capture with readings has a first offset"
                 raise ValueError(message)
             self._sieve.settle(capture.traces, capture.server_at)
-            self._tail.add(first_offset, times[-1])
+            self._tail.add(first_offset, newest)
         self._unconfirmed.popleft()
+        polled = capture.position.polled
+        if self._has_undated and polled is not None and polled != self.position.polled:
+            # That look began after this cursor did, and so after what it restored was published.
+            self._seen.date(polled)
+            self._tail.date(polled)
+            self._has_undated = False
         self.position = capture.position
         self._seen.forget_before(self.position.seen_from)
         self._tail.forget_before(self.position.seen_from)
@@ -196,8 +202,8 @@ class Cursor:
 
     def tail_after(self, capture: Capture, first_offset: int | None, end_offset: int) -> int:
         """Return what `tail` will be once `capture` is confirmed: for its checkpoint."""
-        seen_from, times = capture.position.seen_from, capture.traces.times
-        if first_offset is not None and times and (seen_from is None or times[-1] >= seen_from):
+        seen_from, newest = capture.position.seen_from, capture.traces.newest
+        if first_offset is not None and newest and (seen_from is None or newest >= seen_from):
             end_offset = first_offset
         return self._tail.offset(seen_from, end_offset)
 

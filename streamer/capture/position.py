@@ -16,6 +16,10 @@ from streamer.flatfile.models import Row
 if TYPE_CHECKING:
     from streamer.config import CaptureSettings
 
+UNDATED: Final = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
+"""Stands for when an event was created that was published by an earlier process and does not say:
+later than all that is known, until a look has begun after it."""
+
 READ_MARGIN: Final = timedelta(seconds=2)
 """How much further back every look begins: `Date` is cut to seconds, and is written after the rows
 were chosen."""
@@ -77,11 +81,14 @@ class Traces:
     Attributes:
         digests: One for each reading.
         times: Their `created_at`.
+        newest: None of them was created after it. Later than all of `times` where one does not say
+            when it was: then it is when that one was shown.
         changes: Of the few readings that tell what happened to the event itself.
     """
 
     digests: list[int]
     times: list[datetime]
+    newest: datetime | None
     changes: list[Change]
 
 

@@ -17,12 +17,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from streamer.audit.identity import LONGEST_ID, identity
+from streamer.capture.position import UNDATED
 from streamer.flatfile.models import BrokenEvent, Event, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 SEGMENT_EVENTS: Final = 8192
 """A segment that holds this many is followed by a new one once later events come."""
@@ -253,26 +252,30 @@ class Seen:
         if revision > max(1, self.revision(digest)):
             self._revisions[digest] = (revision, moment)
 
-    def restore(self, record: Remembered, guess: datetime, now: datetime | None) -> None:
+    def restore(self, record: Remembered, now: datetime | None) -> None:
         """Take in a record that was read back from the topic.
 
         Args:
-            record: What it says.
-            guess: A time near it, for a record that has none of its own.
+            record: What it says; without a `created_at` it is kept until `date`.
             now: As for `add`.
         """
-        digest = hash(record.id)
-        moment = record.created_at
-        if moment is None:
-            # It was created before it was published. When that was is not known until a first
-            # look was completed: such events, of one first look, are then never forgotten.
-            moment = max(guess, now or _NEVER)
-            self.set_apart(digest, moment)
+        known = self.digests_of(record)
+        moment = record.created_at or UNDATED
+        if moment is UNDATED:
+            self._apart.update(dict.fromkeys(known, moment))
         else:
-            known = self.digests_of(record)
             self.add(known, [moment] * len(known), now)
         if record.revision > 1:
-            self.revise(digest, record.revision, moment)
+            self.revise(hash(record.id), record.revision, moment)
+
+    def date(self, moment: datetime) -> None:
+        """Give what was restored without a time one that is not before its creation."""
+        for digest, at in self._apart.items():
+            if at is UNDATED:
+                self._apart[digest] = moment
+        for digest, (number, at) in self._revisions.items():
+            if at is UNDATED:
+                self._revisions[digest] = (number, moment)
 
     def forget_before(self, moment: datetime | None) -> None:
         """Let go of whole segments that end before `moment`, and of what stands apart."""

@@ -64,7 +64,7 @@ class PendingSieve:
         self._excluded = excluded
         self._pending: set[int] = set()
         self._revisions: dict[int, int] = {}
-        self._guessed: set[int] = set()
+        self._guessed: dict[int, datetime] = {}
 
     def identities(self, page: Page) -> list[int]:
         """Return the identity of each row."""
@@ -95,7 +95,7 @@ class PendingSieve:
             for row in _with_lifecycle(rows):
                 self._pending.update(self._seen.states(row))
         if None in page.times:
-            self._note_guesses(page, times, digests)
+            self._note_undated(page, times, digests)
         return readings
 
     def _unknown(self, digests: Sequence[int], times: Sequence[datetime]) -> set[int]:
@@ -135,14 +135,20 @@ class PendingSieve:
         self._revisions[digest] = last + 1
         return last + 1
 
-    def _note_guesses(self, page: Page, times: Sequence[datetime], digests: Sequence[int]) -> None:
-        for sent, moment, digest in zip(page.times, times, digests, strict=True):
+    def _note_undated(self, page: Page, times: Sequence[datetime], digests: Sequence[int]) -> None:
+        """Know rows without a time by when they were shown: they were not created after that.
+
+        In a listing without order the neighbours of a row say nothing of when it was created.
+        """
+        for row, sent, moment, digest in zip(page.rows, page.times, times, digests, strict=True):
             if sent is not None:
                 continue
-            if digest in self._pending:
-                self._guessed.add(digest)
-            else:
-                self._seen.keep_apart(digest, latest(moment, page.server_at) or moment)
+            shown_at = latest(moment, page.server_at) or moment
+            for one in (digest, *self._seen.states(row)):
+                if one in self._pending:
+                    self._guessed.setdefault(one, shown_at)
+                else:
+                    self._seen.keep_apart(one, shown_at)
 
     def traces(self, readings: Sequence[Reading]) -> Traces:
         """Return what `settle` and `forget_all_but` need of readings."""
@@ -155,24 +161,25 @@ class PendingSieve:
                 for reading, digest in zip(readings, digests, strict=True)
                 if (states := self._seen.states(reading.row))
             ]
-        return Traces(digests, list(map(_CREATED_AT, readings)), changes)
+        times = list(map(_CREATED_AT, readings))
+        newest = times[-1] if times else None
+        if self._guessed:
+            newest = latest(newest, *(self._guessed.get(digest) for digest in digests))
+        return Traces(digests, times, newest, changes)
 
     def settle(self, traces: Traces, now: datetime | None) -> None:
         """Take what was published out of the pending and into what has been seen."""
         seen = self._seen
         seen.add(traces.digests, traces.times, now)
+        settled = set(traces.digests)
         for change in traces.changes:
             seen.add(change.states, [change.created_at] * len(change.states), now)
-            self._pending.difference_update(change.states)
-            seen.revise(change.digest, change.revision, change.created_at)
-        if self._guessed:
-            for digest, moment in zip(traces.digests, traces.times, strict=True):
-                if digest in self._guessed:
-                    # In a listing without order its neighbours say nothing of when it was created;
-                    # that was not after it was shown.
-                    seen.set_apart(digest, latest(moment, now) or moment)
-        self._pending.difference_update(traces.digests)
-        self._guessed.difference_update(traces.digests)
+            moment = self._guessed.get(change.digest, change.created_at)
+            seen.revise(change.digest, change.revision, moment)
+            settled.update(change.states)
+        for digest in settled & self._guessed.keys():
+            seen.set_apart(digest, self._guessed.pop(digest))
+        self._pending -= settled
 
     def forget_all_but(self, captured: Iterable[Traces]) -> None:
         """Forget what was read and never captured; `captured` still waits for its commit."""
@@ -186,7 +193,8 @@ class PendingSieve:
                     revisions[change.digest] = change.revision
         self._pending = pending
         self._revisions = revisions
-        self._guessed &= pending
+        for digest in self._guessed.keys() - pending:
+            del self._guessed[digest]
 
 
 def _with_lifecycle(rows: Iterable[Row]) -> list[Event]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from streamer.capture.position import UNDATED
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
@@ -41,6 +43,12 @@ class Tail:
         if len(self._entries) > MOST_ENTRIES:
             self._entries = deque(_in_pairs(self._entries))
             self._group *= 2
+
+    def date(self, moment: datetime) -> None:
+        """Give entries without a time one that is not before the creation of what they hold."""
+        self._entries = deque(
+            (first, moment if newest is UNDATED else newest) for first, newest in self._entries
+        )
 
     def forget_before(self, moment: datetime | None) -> None:
         """Drop from the left what is older than `moment`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 
 from streamer.capture.cursor import Cursor, Look
+from streamer.capture.position import Position
 from streamer.capture.seen import Remembered
 from streamer.capture.tail import MOST_ENTRIES, Tail
 from streamer.config import CaptureSettings
@@ -68,3 +69,23 @@ def test_restored_cursor_has_the_tail_of_what_it_read_back() -> None:
     cursor.restore(Remembered("e0", at(0)), 40)
     cursor.restore(Remembered("sha256:00", None), 41)
     assert cursor.tail(50) == 40
+
+
+async def test_tail_keeps_a_restored_record_without_a_time_until_a_later_look_is_published() -> (
+    None
+):
+    """It may be newer than all that has one: a further restart must read it back as well."""
+    server = GeneratedServer(ServerReading("oldest", "inclusive", "milliseconds", 10), 1)
+    server.now_s = 1000.0
+    settings = CaptureSettings(sweep_window=60)
+    long_ago = Position(at(500), at(500), at(500), at(450))
+    cursor = Cursor(settings, ServerProfile(10), position=long_ago)
+    cursor.restore(Remembered("sha256:00", None), 41)
+    assert cursor.tail(50) == 41
+    for now_s in (1000.0, 1100.0):
+        server.now_s = now_s
+        async with aclosing(cursor.look(Look.SWEEP, server.fetch)) as captures:
+            async for capture in captures:
+                assert cursor.tail(50) == 41
+                cursor.confirm(capture, None)
+    assert cursor.tail(50) == 50

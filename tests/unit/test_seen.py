@@ -120,15 +120,15 @@ def test_row_without_an_id_is_known_by_its_bytes_and_by_its_record() -> None:
     assert digest != other_digest
     record_id = "sha256:1f4d0b2ea1f1dd0d2a4e1a3bcf1cf0c0"
     restored = Seen(stub_id=lambda _: record_id)
-    restored.restore(Remembered(record_id, None), at(0), None)
+    restored.restore(Remembered(record_id, None), None)
     assert restored.unknown(restored.digests([row]), [at(0)]) == set()
 
 
 def test_restored_record_brings_back_revision_and_state() -> None:
     """After a restart it is known how often an event was published, and in which states."""
     seen = Seen(acknowledged=True)
-    seen.restore(Remembered("us_evt_1", at(0), 1), at(0), None)
-    seen.restore(Remembered("us_evt_1", at(0), 3, "2026", "2025"), at(0), None)
+    seen.restore(Remembered("us_evt_1", at(0), 1), None)
+    seen.restore(Remembered("us_evt_1", at(0), 3, "2026", "2025"), None)
     digest = hash("us_evt_1")
     event = Event(id="us_evt_1", topic="a:b", created_at="", deleted_at="2026")
     states = seen.states(event)
@@ -161,7 +161,7 @@ def test_a_long_id_is_known_by_what_its_record_has(is_broken: bool) -> None:  # 
     assert len(record.id) < len(id_)
     seen = Seen()
     deleted_at = record.lifecycle.deleted_at
-    seen.restore(Remembered(record.id, at(0), deleted_at=deleted_at), at(0), None)
+    seen.restore(Remembered(record.id, at(0), deleted_at=deleted_at), None)
     identities = [*seen.digests([row]), *seen.states(row)]
     assert len(identities) == (1 if is_broken else 2)
     assert seen.unknown(identities, [at(0)] * len(identities)) == set()
