@@ -73,8 +73,8 @@ async def test_too_few_replicas_are_waited_for_and_named(cluster: Cluster, prefi
         lost.kill()
         await cluster.until_in_sync(audit, 2)
         events = await sandbox.emit_everywhere()
-        await daemon.until_logged("shard.starts_over", within_s=60)
-        reported = [str(line["text"]) for line in daemon.events("library.reported")]
+        # The first reports may be of the broker that is gone, not yet of the missing replicas.
+        await daemon.until_logged("library.reported", within_s=90, text="NotEnoughReplicas")
         assert not any(follower.judge.has(*event) for event in events)
         assert (await daemon.get("/healthz"))[0] == 200
         await cluster.start(lost)
@@ -82,7 +82,6 @@ async def test_too_few_replicas_are_waited_for_and_named(cluster: Cluster, prefi
         assert await daemon.stop() == 0
         found = await follower.findings(await sandbox.ledger())
     assert found.flaws == []
-    assert any("NotEnoughReplicas" in text for text in reported), reported
 
 
 def _demand_replicas(servers: str, topic: str, count: int) -> None:

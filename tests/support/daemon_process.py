@@ -123,11 +123,15 @@ class DaemonProcess:
             asyncio.create_task(self._keep(self._process.stdout, self.output), name="stdout"),
         ]
 
-    async def until_logged(self, event: str, *, within_s: float = START_S) -> dict[str, Any]:
-        """Wait for a log line of this event, and return the first."""
+    async def until_logged(
+        self, event: str, *, within_s: float = START_S, text: str = ""
+    ) -> dict[str, Any]:
+        """Wait for a log line of this event that has `text` in its own, and return the first."""
         try:
             async with asyncio.timeout(within_s), self._news:
-                while not (found := self.events(event)):
+                while not (
+                    found := [one for one in self.events(event) if text in one.get("text", "")]
+                ):
                     assert self.is_running, f"it ended: {self.text}"
                     await self._news.wait()
         except TimeoutError:
