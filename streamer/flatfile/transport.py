@@ -102,6 +102,9 @@ Reader = Callable[[Answer], Awaitable[T]]
 """Makes something of an answer; FlatfileAnswerError means that it is worth asking again, unless it
 is AnswerTooLargeError."""
 
+Authorization = Callable[[], Awaitable["Mapping[str, str]"]]
+"""Returns the headers that authorize an attempt, once it is its turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -187,17 +190,24 @@ class Transport:
             FlatfileUnavailableError: All attempts failed.
         """
         token = await auth.token()
+
+        async def authorization() -> Mapping[str, str]:
+            # Anew for each attempt: it may have waited for longer than a token lives.
+            nonlocal token
+            token = await auth.token()
+            return {"Authorization": bearer(token)}
+
         for _ in range(TOKENS):
             try:
-                return await self._send(call, read, {"Authorization": bearer(token)})
+                return await self._send(call, read, authorization)
             except UnauthorizedError:
-                token = await auth.renewed(token)
+                await auth.renewed(token)
         raise refusal(what="the access token")
 
     async def authenticate(self, call: Call, read: Reader[T]) -> T:
         """Send a call without a token, as `get` does; 401 means that the key pair is refused."""
         try:
-            return await self._send(call, read, {})
+            return await self._send(call, read, _no_authorization)
         except UnauthorizedError:
             raise refusal(what="the key pair") from None
 
@@ -205,7 +215,7 @@ class Transport:
         self,
         call: Call,
         read: Reader[T],
-        headers: Mapping[str, str],
+        authorization: Authorization,
     ) -> T:
         try:
             async for attempt in stamina.retry_context(
@@ -217,7 +227,7 @@ class Transport:
                 wait_jitter=self._patience.wait_s,
             ):
                 with attempt:
-                    return await self._attempt(call, attempt.num, read, headers)
+                    return await self._attempt(call, attempt.num, read, authorization)
         except FailedAttemptError as error:
             raise FlatfileUnavailableError(
                 where=call.where, what=error.what, next_step=NEXT_STEP_WHEN_UNAVAILABLE
@@ -237,10 +247,11 @@ class Transport:
         call: Call,
         number: int,
         read: Reader[T],
-        headers: Mapping[str, str],
+        authorization: Authorization,
     ) -> T:
         """Send the request once, when it is its turn, and count how it ended."""
         turn = await self._budget.acquire(call.priority)
+        headers = await authorization()
         begun_at = time.monotonic()
         outcome: Outcome = "cancelled"
         try:
@@ -330,6 +341,10 @@ class Transport:
             attempts=self._patience.attempts,
             retry_after_s=retry_after_s,
         )
+
+
+async def _no_authorization() -> Mapping[str, str]:
+    return {}
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:
