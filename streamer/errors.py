@@ -28,7 +28,10 @@ A message reads *where: what. What to do next.* and never carries a secret.
 
 from __future__ import annotations
 
-from typing import ClassVar
+import copyreg
+from typing import Any, ClassVar
+
+from typing_extensions import override
 
 
 class StreamerError(Exception):
@@ -47,6 +50,11 @@ class StreamerError(Exception):
         self.what = what
         self.next_step = next_step
         super().__init__(f"{where}: {what}. {next_step}")
+
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let another process raise it here: pickle would hand its words over by position."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class SettingsError(StreamerError):

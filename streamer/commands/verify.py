@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
+from cyclopts import Parameter, validators
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -23,12 +24,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+Processes = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+"""How many; at least one."""
+
 LINE_EVERY_S: Final = 10.0
 """Where there is no terminal, a line says so often how far it is."""
 
 
 async def verify(
-    *, config: ConfigFile = None, environment: str | None = None, json: bool = False
+    *,
+    config: ConfigFile = None,
+    environment: str | None = None,
+    processes: Processes | None = None,
+    json: bool = False,
 ) -> int:
     """Hold the topics against what they promise; workers may go on writing.
 
@@ -45,26 +53,31 @@ async def verify(
     Args:
         config: TOML file with settings.
         environment: Only this one: its id.
+        processes: How many read beside each other. If not given: one a core, if there is enough.
         json: Print one JSON object, with the head of every chain.
     """
     silence_logs()
     settings = load_settings(config).kafka
     connection = Connection(settings)
     with _progress() as on_progress:
-        verifier = await verified(
-            connection, settings, environment=environment, on_progress=on_progress
+        outcome = await verified(
+            connection,
+            settings,
+            environment=environment,
+            processes=processes,
+            on_progress=on_progress,
         )
-    if environment is not None and not (verifier.environments or verifier.findings.described):
+    if environment is not None and not (outcome.environments or outcome.findings.described):
         raise SettingsError(
             where="--environment",
             what=f"there is no record of {clipped(environment, 100)}",
             next_step="`streamer status --json` has the ids of all environments.",
         )
     if json:
-        sys.stdout.write(f"{as_json(verifier, settings.audit_topic)}\n")
+        sys.stdout.write(f"{as_json(outcome, settings.audit_topic)}\n")
     else:
-        sys.stdout.writelines(f"{line}\n" for line in as_text(verifier, settings.audit_topic))
-    return CheckFailedError.exit_code if verifier.findings.counts else 0
+        sys.stdout.writelines(f"{line}\n" for line in as_text(outcome, settings.audit_topic))
+    return CheckFailedError.exit_code if outcome.findings.counts else 0
 
 
 def _progress() -> AbstractContextManager[Callable[[int, int], None]]:

@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from streamer.proof.findings import Finding
+    from streamer.proof.outcome import Outcome
     from streamer.proof.stretch import Stretch
-    from streamer.proof.verify import Verifier
 
 _NAME_LENGTH: Final = 40
 _KIND_WIDTH: Final = max(map(len, Kind))
 _HEAD_SHOWN: Final = 16
 
 
-def as_text(verifier: Verifier, topic: str) -> Iterator[str]:
+def as_text(outcome: Outcome, topic: str) -> Iterator[str]:
     """Return the lines of a report."""
-    stretches = sorted(verifier.environments.values(), key=lambda one: one.environment)
+    stretches = sorted(outcome.environments.values(), key=lambda one: one.environment)
     width = max((len(clipped(one.environment, _NAME_LENGTH)) for one in stretches), default=0)
     for one in stretches:
         yield _stretch(one, width)
-    findings = verifier.findings
+    findings = outcome.findings
     total = findings.counts.total()
     if stretches and total:
         yield ""
@@ -40,21 +40,21 @@ def as_text(verifier: Verifier, topic: str) -> Iterator[str]:
         yield f"  {MEANINGS[kind].next_step}"
     if stretches or total:
         yield ""
-    read = f"{counted(verifier.records, 'record')} in {counted(len(stretches), 'environment')}"
+    read = f"{counted(outcome.records, 'record')} in {counted(len(stretches), 'environment')}"
     yield f"{topic} {'does NOT hold' if total else 'holds'}: {read}, " + (
         counted(total, "finding") if total else "nothing missing, altered, moved or twice"
     )
 
 
-def as_json(verifier: Verifier, topic: str) -> str:
+def as_json(outcome: Outcome, topic: str) -> str:
     """Return the report as one JSON object."""
-    findings = verifier.findings
+    findings = outcome.findings
     return json.dumps(
         {
             "topic": topic,
             "holds": not findings.counts,
-            "records": verifier.records,
-            "environments": [_stretch_members(one) for one in verifier.environments.values()],
+            "records": outcome.records,
+            "environments": [_stretch_members(one) for one in outcome.environments.values()],
             "counts": dict(sorted(findings.counts.items())),
             "findings": [_finding_members(one) for one in findings.described],
         }

@@ -130,6 +130,11 @@ class Findings:
         if len(self._described) < DESCRIBED_AT_MOST:
             self._described.append(finding)
 
+    def include(self, others: Findings) -> None:
+        """Take in what others have collected."""
+        self.counts += others.counts
+        self._described += others.described[: DESCRIBED_AT_MOST - len(self._described)]
+
 
 def name_of(key: bytes | None) -> str:
     """Return a key as text: the id of an environment, or whatever somebody wrote there."""

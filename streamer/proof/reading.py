@@ -1,28 +1,25 @@
-"""Reads the topics in the order in which a verification needs them, also while workers write.
-
-Records up to the end as it is now, then the checkpoints, then the records that came meanwhile, then
-the dead letters. Each end is the high watermark, and asked for after what came before was read: so
-whatever has been committed together is read together, and a running worker is no finding.
-"""
+"""Verifies the topics of a deployment, in as many processes as are worth it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+import os
+from typing import TYPE_CHECKING, Final
 
 from streamer.errors import TopicError
 from streamer.kafka.reader import LogReader
+from streamer.proof.outcome import Outcome
+from streamer.proof.part import Part, spans_of, verify_part
 from streamer.proof.partitioning import partition_of
-from streamer.proof.verify import Verifier
+from streamer.proof.processes import verify_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from streamer.config import KafkaSettings
     from streamer.kafka.client import Connection
-    from streamer.kafka.reader import Message
 
-Spans: TypeAlias = "dict[int, tuple[int, int]]"
-"""By partition: the first offset, and the one after the last."""
+WORTH_A_PROCESS: Final = 50_000
+"""Records for which one more is started. To start it takes as long as to verify some 20,000."""
 
 
 async def verified(
@@ -30,14 +27,17 @@ async def verified(
     settings: KafkaSettings,
     *,
     environment: str | None = None,
+    processes: int | None = None,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
-) -> Verifier:
-    """Hold everything that is committed against its promises.
+) -> Outcome:
+    """Hold everything that is committed against its promises; workers may go on writing.
 
     Args:
         connection: To the cluster.
         settings: Name the topics.
         environment: The id of one, to judge nothing else.
+        processes: How many read beside each other, at most one a partition; 1: only this one. If
+            not given, one a core, as far as there is enough to read.
         on_progress: Told how many offsets of the audit topic have been passed, and of how many.
 
     Raises:
@@ -46,8 +46,22 @@ async def verified(
     """
     async with LogReader(connection) as reader:
         partitions = await _partitions(reader, settings)
-        reading = _Reading(reader, partitions, environment, on_progress)
-        return await reading.run(settings)
+        wanted: Sequence[int] = range(partitions)
+        if environment is not None:
+            wanted = [partition_of(environment.encode(), partitions)]
+        records = await spans_of(reader, settings.audit_topic, wanted)
+    whole = Part(settings, partitions, records, environment)
+    total = whole.offsets
+    if processes is None:
+        processes = max(1, min(os.cpu_count() or 1, total // WORTH_A_PROCESS))
+
+    def passed(done: int) -> None:
+        on_progress(done, total)
+
+    parts = whole.split(processes)
+    if len(parts) == 1:
+        return await verify_part(connection, whole, passed)
+    return Outcome.of_all(await verify_apart(parts, passed))
 
 
 async def _partitions(reader: LogReader, settings: KafkaSettings) -> int:
@@ -61,63 +75,3 @@ async def _partitions(reader: LogReader, settings: KafkaSettings) -> int:
             next_step="Kafka cannot take partitions back: restore the topics from a copy.",
         )
     return counts[settings.audit_topic]
-
-
-class _Reading:
-    def __init__(
-        self,
-        reader: LogReader,
-        partitions: int,
-        environment: str | None,
-        on_progress: Callable[[int, int], None],
-    ) -> None:
-        self._reader = reader
-        self._partitions = partitions
-        self._key = None if environment is None else environment.encode()
-        self._on_progress = on_progress
-
-    async def run(self, settings: KafkaSettings) -> Verifier:
-        audit, letters = settings.audit_topic, settings.dead_letter_topic
-        records = await self._spans(audit)
-        whole, whole_letters = _whole(records), _whole(await self._spans(letters))
-        verifier = Verifier(audit, self._partitions, whole=whole, whole_letters=whole_letters)
-        await self._read(audit, records, verifier.take, self._on_progress)
-        checkpoints = settings.checkpoint_topic
-        await self._read(checkpoints, await self._spans(checkpoints), verifier.take_checkpoint)
-        verifier.compare()
-        now = await self._spans(audit)
-        later = {each: (records[each][1], end) for each, (_, end) in now.items()}
-        await self._read(audit, later, verifier.take)
-        await self._read(letters, await self._spans(letters), verifier.take_dead_letter)
-        verifier.finish()
-        return verifier
-
-    async def _spans(self, topic: str) -> Spans:
-        wanted: Sequence[int] = range(self._partitions)
-        if self._key is not None:
-            wanted = [partition_of(self._key, self._partitions)]
-        return {each: await self._reader.bounds(topic, each) for each in wanted}
-
-    async def _read(
-        self,
-        topic: str,
-        spans: Spans,
-        take: Callable[[Message], None],
-        on_progress: Callable[[int, int], None] = lambda _done, _total: None,
-    ) -> None:
-        total = sum(end - start for start, end in spans.values())
-        at = {partition: start for partition, (start, _) in spans.items()}
-        done = 0
-        async for chunk in self._reader.read_all(topic, spans):
-            for message in chunk:
-                if self._key is None or message.key == self._key:
-                    take(message)
-            last = chunk[-1]
-            done += last.offset + 1 - at[last.partition]
-            at[last.partition] = last.offset + 1
-            on_progress(done, total)
-
-
-def _whole(spans: Spans) -> frozenset[int]:
-    """The partitions of which nothing was deleted."""
-    return frozenset(partition for partition, (start, _) in spans.items() if start == 0)

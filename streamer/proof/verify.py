@@ -18,12 +18,13 @@ from streamer.proof.findings import Finding, Findings, Kind, Place, name_of
 from streamer.proof.headers import contradictions
 from streamer.proof.identities import Identities
 from streamer.proof.letters import DeadLetters
+from streamer.proof.outcome import Outcome
 from streamer.proof.partitioning import partition_of
 from streamer.proof.record import UnreadableError, read
 from streamer.proof.stretch import Stretch
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     from streamer.kafka.reader import Message
     from streamer.proof.record import Record
@@ -33,10 +34,6 @@ _NOT_OURS: Final = "it does not end in a seal: it was cut, altered there, or is 
 
 class Verifier:
     """Takes the messages of a deployment's topics, each partition's in the order of their offsets.
-
-    Attributes:
-        records: How many messages of the audit topic were taken.
-        findings: What does not hold.
 
     Args:
         topic: The audit topic.
@@ -53,29 +50,27 @@ class Verifier:
         whole: Collection[int],
         whole_letters: Collection[int],
     ) -> None:
-        self.records = 0
-        self.findings = Findings()
+        self._records = 0
+        self._findings = Findings()
         self._topic = topic
         self._partitions = partitions
         self._whole = whole
         self._stretches: dict[bytes, Stretch] = {}
         self._identities = Identities()
-        self._checkpoints = Checkpoints(partitions, whole, self.findings.add)
-        self._letters = DeadLetters(partitions, whole_letters, self.findings.add)
-
-    @property
-    def environments(self) -> Mapping[str, Stretch]:
-        """What was read of each environment that has records."""
-        return {each.environment: each for each in self._stretches.values() if each.records}
+        self._checkpoints = Checkpoints(partitions, whole, self._findings.add)
+        self._letters = DeadLetters(partitions, whole_letters, self._findings.add)
 
     def take(self, message: Message) -> None:
         """Take one message of the audit topic, exactly as it lies there."""
-        self.records += 1
+        self._records += 1
         key, value = message.key or b"", message.value or b""
-        stretch = self._stretches.get(key) or self._begin(key)
-        if stretch.partition != message.partition:
-            self._say(Kind.MISPLACED, message, f"it belongs into partition {stretch.partition}")
-            return
+        stretch = self._stretches.get(key)
+        if stretch is None or stretch.partition != message.partition:
+            belongs = partition_of(key, self._partitions)
+            if belongs != message.partition:
+                self._say(Kind.MISPLACED, message, f"it belongs into partition {belongs}")
+                return
+            stretch = self._begin(key, belongs)
         try:
             seal = chain.unseal(value)
         except chain.UnsealedError:
@@ -107,17 +102,21 @@ class Verifier:
         """Take one message of the dead-letter topic."""
         self._letters.take(message)
 
-    def finish(self) -> None:
-        """Everything was taken: say what is missing."""
+    def finish(self) -> Outcome:
+        """Everything was taken: find what is missing, and say what has come of it all."""
         for stretch in self._stretches.values():
             for wrong in stretch.gaps():
                 place = Place(self._topic, stretch.partition, wrong.offset)
-                self.findings.add(Finding(wrong.kind, stretch.environment, place, wrong.what))
+                self._findings.add(Finding(wrong.kind, stretch.environment, place, wrong.what))
         self._checkpoints.finish(self._stretches)
         self._letters.finish(self._stretches)
+        return Outcome(
+            records=self._records,
+            findings=self._findings,
+            environments={one.environment: one for one in self._stretches.values() if one.records},
+        )
 
-    def _begin(self, key: bytes) -> Stretch:
-        partition = partition_of(key, self._partitions)
+    def _begin(self, key: bytes, partition: int) -> Stretch:
         is_whole = partition in self._whole
         stretch = Stretch(name_of(key), partition, is_whole=is_whole)
         self._stretches[key] = stretch
@@ -134,7 +133,7 @@ class Verifier:
         for kind, what, offset in wrong:
             if kind is not Kind.DUPLICATE or is_new:
                 place = Place(message.topic, message.partition, offset)
-                self.findings.add(Finding(kind, record.environment.id, place, what))
+                self._findings.add(Finding(kind, record.environment.id, place, what))
         for what in contradictions(record, message.headers):
             self._say(Kind.HEADERS, message, what)
         if record.payload_omitted is not None:
@@ -149,4 +148,4 @@ class Verifier:
 
     def _say(self, kind: Kind, message: Message, what: str) -> None:
         place = Place.of(message)
-        self.findings.add(Finding(kind, name_of(message.key), place, what))
+        self._findings.add(Finding(kind, name_of(message.key), place, what))

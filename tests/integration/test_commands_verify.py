@@ -59,10 +59,10 @@ class Deployment:
             sent = {topic: each for topic, each in messages.items() if each}
             await commit(writer, sent, {topic: each for topic, each in checkpoints.items() if each})
 
-    async def kinds(self) -> list[Kind]:
+    async def kinds(self, processes: int | None = None) -> list[Kind]:
         """What is found."""
-        verifier = await verified(self.connection, self.kafka)
-        return [one.kind for one in verifier.findings.described]
+        outcome = await verified(self.connection, self.kafka, processes=processes)
+        return [one.kind for one in outcome.findings.described]
 
 
 def _outgoing(messages: Iterable[Message]) -> list[Outgoing]:
@@ -209,9 +209,9 @@ async def test_a_worker_that_writes_meanwhile_is_no_finding(deployment: Deployme
     try:
         seen: list[int] = []
         while len(seen) < 8:
-            verifier = await verified(deployment.connection, deployment.kafka)
-            assert verifier.findings.described == []
-            seen.append(verifier.records)
+            outcome = await verified(deployment.connection, deployment.kafka)
+            assert outcome.findings.described == []
+            seen.append(outcome.records)
     finally:
         stop.set()
         await writing

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from streamer.audit.encoder import Sealed
     from streamer.kafka.reader import Message
+    from streamer.proof.outcome import Outcome
 
 AUDIT: Final = "t.audit"
 CHECKPOINTS: Final = "t.checkpoints"
@@ -94,7 +95,7 @@ class Published:
             ],
         )
 
-    def judged(self, *, whole: bool = True, late: Sequence[Message] = ()) -> Verifier:
+    def judged(self, *, whole: bool = True, late: Sequence[Message] = ()) -> Outcome:
         """Hold it against its promises.
 
         Args:
@@ -112,8 +113,7 @@ class Published:
             verifier.take(one)
         for one in self.letters:
             verifier.take_dead_letter(one)
-        verifier.finish()
-        return verifier
+        return verifier.finish()
 
 
 def changed(one: Message, **members: Any) -> Message:  # noqa: ANN401 (as Kafka's)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamer.config import KafkaSettings
+from streamer.errors import TopicError
 from streamer.kafka.partitions import partition_of as writers_partition_of
 from streamer.proof.findings import DESCRIBED_AT_MOST, MEANINGS, Kind
 from streamer.proof.identities import Identities
+from streamer.proof.outcome import Outcome
+from streamer.proof.part import Part
 from streamer.proof.partitioning import partition_of
 from streamer.proof.stretch import HOLES_AT_MOST
 from tests.support.audit_records import element
@@ -232,3 +237,35 @@ def test_identities_are_kept_as_they_grow() -> None:
 def test_every_kind_has_a_meaning() -> None:
     """Each says what it is and what to do."""
     assert MEANINGS.keys() == set(Kind)
+
+
+def test_partitions_are_spread_over_parts_of_about_the_same_size() -> None:
+    """Nothing is left out or read twice; what cannot be split makes fewer parts."""
+    spans = {0: (0, 10), 1: (100, 190), 2: (5, 5), 3: (0, 50), 4: (0, 30)}
+    whole = Part(KafkaSettings(), 5, spans)
+    parts = whole.split(2)
+    assert [one.offsets for one in parts] == [90, 90]
+    assert {number: span for one in parts for number, span in one.records.items()} == spans
+    assert sum(len(one.records) for one in parts) == len(spans)
+    assert [one.records for one in Part(KafkaSettings(), 1, {0: (0, 9)}).split(3)] == [{0: (0, 9)}]
+
+
+def test_findings_of_several_parts_are_counted_and_described_up_to_the_bound() -> None:
+    """Memory is bounded however many parts there are."""
+    parts = []
+    for _ in range(3):
+        damaged = Published.of(ENVIRONMENT, events_of(2))
+        damaged.records += [message(AUDIT, 9, KEY, b"?")] * (DESCRIBED_AT_MOST // 2)
+        parts.append(damaged.judged())
+    outcome = Outcome.of_all(parts)
+    assert outcome.records == 3 * (2 + DESCRIBED_AT_MOST // 2)
+    assert outcome.findings.counts == {Kind.UNREADABLE: 3 * (DESCRIBED_AT_MOST // 2)}
+    assert len(outcome.findings.described) == DESCRIBED_AT_MOST
+
+
+def test_an_error_of_another_process_says_there_what_it_says_here() -> None:
+    """Its class, its words and its exit code come through."""
+    error = TopicError(where="topic t", what="it does not exist", next_step="Make it.")
+    sent = pickle.loads(pickle.dumps(error))  # noqa: S301 - written here
+    assert (type(sent), str(sent), sent.exit_code) == (TopicError, str(error), 4)
+    assert sent.next_step == "Make it."

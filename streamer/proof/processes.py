@@ -1,0 +1,96 @@
+"""Verifies parts of the topics beside each other, each in a process of its own.
+
+A process is handed its part on standard input, and says on standard output how far it is and what
+has come of it. It has a session of its own, so that Ctrl-C reaches only us, who end it; and it ends
+by itself once its standard input does, as when we are killed: nothing is left behind.
+
+Why not `concurrent.futures`: where its owner is killed, its processes wait for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from streamer.errors import StreamerError
+from streamer.proof.outcome import Outcome
+from streamer.proof.worker import LENGTH_BYTES, framed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from streamer.proof.part import Part
+
+_WORKER: Final = "streamer.proof.worker"
+
+
+async def verify_apart(parts: Sequence[Part], on_progress: Callable[[int], None]) -> list[Outcome]:
+    """Verify each part in a process.
+
+    Args:
+        parts: What is read.
+        on_progress: Told how many offsets of the audit topic have been passed by all together.
+
+    Raises:
+        StreamerError: What the first process that failed says; the others are ended.
+    """
+    done = [0] * len(parts)
+
+    def passed(number: int, offsets: int) -> None:
+        done[number] = offsets
+        on_progress(sum(done))
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            verifying = [
+                tasks.create_task(_verified(part, number, passed), name=f"process {number}")
+                for number, part in enumerate(parts)
+            ]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in verifying]
+
+
+async def _verified(part: Part, number: int, passed: Callable[[int, int], None]) -> Outcome:
+    process = await asyncio.create_subprocess_exec(
+        # `-P`, and our own path: it imports what we would, not what lies in the current folder.
+        *(sys.executable, "-P", "-m", _WORKER),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    stdin = cast("asyncio.StreamWriter", process.stdin)
+    stdout = cast("asyncio.StreamReader", process.stdout)
+    try:
+        with suppress(BrokenPipeError, ConnectionResetError):
+            stdin.write(framed(part))
+            await stdin.drain()
+        while (message := await _message(stdout)) is not None:
+            if isinstance(message, Outcome):
+                return message
+            if isinstance(message, StreamerError):
+                raise message
+            passed(number, message)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+    raise StreamerError(
+        where="streamer verify",
+        what=f"one of its processes ended without an answer (exit code {process.returncode})",
+        next_step="If the machine is short of memory, read with --processes 1.",
+    )
+
+
+async def _message(stdout: asyncio.StreamReader) -> Any:  # noqa: ANN401 - whatever was pickled
+    """The next message of a process; None if it has ended."""
+    try:
+        length = int.from_bytes(await stdout.readexactly(LENGTH_BYTES), "big")
+        return pickle.loads(await stdout.readexactly(length))  # noqa: S301 - of our own process
+    except asyncio.IncompleteReadError:
+        return None
