@@ -75,7 +75,7 @@ async def _from_the_far_end(
     step, drift, before = held, 0, 0
     while True:
         page = await reader.read_placed(since, partial(place, max(0, begin)))
-        if page.offset and not (page.times and (frontier is None or page.times[0] > frontier)):
+        if page.offset and not (page.is_placed and (frontier is None or page.times[0] > frontier)):
             begin, step = begin - step, step * 2
             continue
         if not page.times:

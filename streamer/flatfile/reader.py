@@ -7,7 +7,6 @@ end of the listing, and on pages that turned out to prove nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from itertools import islice
 from operator import attrgetter, ge, le
 from typing import TYPE_CHECKING, Final, Generic
@@ -21,9 +20,11 @@ from streamer.flatfile.server_profile import (
     OrderEvidence,
     ServerProfile,
 )
+from streamer.flatfile.undated import Guesses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from streamer.flatfile.pages import Page
 
@@ -64,6 +65,11 @@ class Sighting(Generic[T]):
         """Place of the first row behind it."""
         return self.offset + len(self.times)
 
+    @property
+    def is_placed(self) -> bool:
+        """Whether any of its rows says when it was created: else all of `times` are guesses."""
+        return any(moment is not None for moment in self.page.times)
+
 
 class Reader(Generic[T]):
     """Reads pages for one look.
@@ -93,7 +99,8 @@ class Reader(Generic[T]):
         self._pages = 0
         self._bearable: int | None = None
         self._calm = 0
-        self._last_at: datetime | None = None
+        self._guesses = Guesses()
+        self._unplaced: list[Page] = []
 
     @property
     def limit(self) -> int:
@@ -159,28 +166,39 @@ class Reader(Generic[T]):
         return replace(sighting, last=False)
 
     async def _read(self, since: datetime | None, number: int, size: int) -> Sighting[T]:
+        page = await self._ask(since, number, size)
+        times = self._times_of(page)
+        found = self._sift(page, times)
+        self._check_order(times)
+        last = self._profile.is_last(len(times), size)
+        return Sighting((number - 1) * size, times, found, last, page)
+
+    async def _ask(self, since: datetime | None, number: int, size: int) -> Page:
         page = await self._fetch(PageRequest(since, number, size))
         if not self._begun:
             self._begun = True
             self.begun_at = page.server_at
-        rows = len(page.rows)
-        self._profile.observe(rows, page.size_bytes)
+        self._profile.observe(len(page.rows), page.size_bytes)
         self._bear_more()
-        times = _filled(page.times, self._last_at or page.server_at)
-        self._last_at = times[-1] if times else self._last_at
-        found = self._sieve.sift(page, times)
-        self._hold(found, page.size_bytes * len(found) // (rows or 1))
-        self._check_order(times)
-        last = self._profile.is_last(rows, size)
-        return Sighting((number - 1) * size, times, found, last, page)
+        return page
 
     def identities(self, sighting: Sighting[T]) -> list[int]:
         """Return what tells the rows of a page from one another."""
         return self._sieve.identities(sighting.page)
 
     async def is_end(self, since: datetime | None, offset: int) -> bool:
-        """Ask for the one row at `offset`: whether the listing ends before it."""
-        return not (await self._read(since, offset + 1, 1)).times
+        """Ask for the one row at `offset`: whether the listing ends before it.
+
+        A row without a time is left to the page that has it beside others, and to the end of the
+        look if none has: alone there is nothing to guess it by, and a wrong guess could be newer
+        than what is proved before that page.
+        """
+        page = await self._ask(since, offset + 1, 1)
+        if None in page.times:
+            self._unplaced.append(page)
+        else:
+            self._sift(page, self._times_of(page))
+        return not page.rows
 
     def take(self, up_to: datetime | None = None) -> list[T]:
         """Give out what is held, oldest first; only what was created `up_to` a time."""
@@ -195,11 +213,26 @@ class Reader(Generic[T]):
 
     def complete(self, proved: datetime | None, *, more: bool = False, listed: int = 0) -> Batch[T]:
         """Return the last batch of a look: all that is held."""
+        for page in self._unplaced:
+            self._sift(page, self._times_of(page))
+        self._unplaced.clear()
         return Batch(self.take(), proved, self.begun_at, complete=True, more=more, listed=listed)
 
-    def _hold(self, found: list[T], size_bytes: int) -> None:
+    def _times_of(self, page: Page) -> list[datetime]:
+        if None in page.times:
+            identities = self._sieve.identities(page)
+            times = self._guesses.fill(page.times, identities, page.server_at, self._profile.order)
+        else:
+            times = page.times  # type: ignore[assignment]
+        if times:
+            self._guesses.note(times[-1])
+        return times
+
+    def _sift(self, page: Page, times: list[datetime]) -> list[T]:
+        found = self._sieve.sift(page, times)
         self._held += found
-        self.held_bytes += size_bytes
+        self.held_bytes += page.size_bytes * len(found) // (len(page.rows) or 1)
+        return found
 
     def _bearable_of(self, rows: int) -> int:
         return rows if self._bearable is None else min(rows, self._bearable)
@@ -222,19 +255,3 @@ class Reader(Generic[T]):
                 profile.order = Order.NONE
         if self.going_by is not Order.UNKNOWN and self.going_by is not profile.order:
             raise OrderDoubtedError
-
-
-def _filled(times: list[datetime | None], near: datetime | None) -> list[datetime]:
-    """Give each row without a date-time that of the row before it, or else of the next one.
-
-    Where the page has none at all, `near` stands for it: one of the page before, if there is one.
-    """
-    if None not in times:
-        return times  # type: ignore[return-value]
-    known = (moment for moment in times if moment is not None)
-    last = next(known, near or datetime.min.replace(tzinfo=UTC))
-    filled = []
-    for moment in times:
-        last = moment or last
-        filled.append(last)
-    return filled

@@ -16,11 +16,11 @@ from tests.support.histories import READINGS, History, Traits
 CHUNK = 250
 
 
-def live_through(seeds: range) -> list[Traits]:
+def live_through(seeds: range, undated_share: float = 0.0) -> list[Traits]:
     """Go through histories; a failing one names its seed."""
     traits = []
     for seed in seeds:
-        history = History(seed)
+        history = History(seed, undated_share)
         try:
             history.live()
         except Exception as error:
@@ -49,9 +49,23 @@ def test_every_event_comes_out_exactly_once_in_1500_histories(chunk: int) -> Non
     assert min(combinations.values()) / CHUNK >= 0.05
 
 
+@pytest.mark.timeout(300)
+def test_events_that_do_not_say_when_they_were_created_come_out_exactly_once() -> None:
+    """One in ten events has no time, wherever in a listing it stands and whoever dies meanwhile."""
+    live_through(range(200), undated_share=0.1)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("chunk", range(50))
 def test_every_event_comes_out_exactly_once_in_50_000_histories(chunk: int) -> None:
     """The same at length: `pytest -m long tests/property/test_walk_histories.py`."""
     live_through(range(10_000 + chunk * 1000, 10_000 + (chunk + 1) * 1000))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("chunk", range(5))
+def test_undated_events_come_out_exactly_once_in_5_000_histories(chunk: int) -> None:
+    """The same at length, for events that do not say when they were created."""
+    live_through(range(10_000 + chunk * 1000, 10_000 + (chunk + 1) * 1000), undated_share=0.1)

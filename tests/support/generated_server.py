@@ -41,7 +41,11 @@ def at(seconds: float) -> datetime:
 
 @dataclass(slots=True)
 class Fact:
-    """What truly happened: one event, whether anyone saw it or not. Times are simulated seconds."""
+    """What truly happened: one event, whether anyone saw it or not. Times are simulated seconds.
+
+    Attributes:
+        undated: The answers do not say when it was created.
+    """
 
     id: str
     created_s: float
@@ -50,6 +54,7 @@ class Fact:
     deleted_s: float = float("inf")
     topic: str = "workbook:updated"
     size_bytes: int = 300
+    undated: bool = False
     created_at: datetime = field(init=False)
     key: bytes = field(init=False)
     plain: Event = field(init=False)
@@ -136,7 +141,7 @@ class GeneratedServer:
         for fact in rows:
             self.shown[fact.id] = fact.deleted_s <= when_s
         self.answered_s = when_s
-        times: list[datetime | None] = [fact.created_at for fact in rows]
+        times = [None if fact.undated else fact.created_at for fact in rows]
         date = at(self.now_s).replace(microsecond=0)
         return Page([*events], times, date, size_bytes)
 

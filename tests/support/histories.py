@@ -104,7 +104,7 @@ class Traits:
 class History:
     """One server and one reader, from a seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, undated_share: float = 0.0) -> None:
         self.random = random.Random(seed)  # noqa: S311
         dice = self.random
         order, bound, resolution = READINGS[seed % len(READINGS)]
@@ -129,6 +129,9 @@ class History:
         self._look_requests = 0
         self._late_ids: set[str] = set()
         Happenings(self.server, dice, START_S, self.end_s).make_up()
+        if undated_share:
+            for fact in self.server.facts:
+                fact.undated = dice.random() < undated_share
         self.by_id = {fact.id: fact for fact in self.server.facts}
         self.cursor = self._born()
 
@@ -150,7 +153,7 @@ class History:
                 cursor.restore(
                     Remembered(
                         row.id,
-                        record.reading.created_at,
+                        None if self.by_id[row.id].undated else record.reading.created_at,
                         record.reading.revision,
                         row.deleted_at,
                         row.acknowledged_at,
@@ -252,7 +255,8 @@ class History:
     def _owed(self, fact: Fact) -> bool:
         if fact.topic == EXCLUDED_TOPIC:
             return False
-        return self.floor is None or fact.created_at >= self.floor
+        # What does not say when it was created may be taken for older or newer than `START`.
+        return self.floor is None or (fact.created_at >= self.floor and not fact.undated)
 
     def _missing(self, facts: list[Fact]) -> list[str]:
         return [fact.id for fact in facts if self._owed(fact) and fact.id not in self.topic.ids]
@@ -309,7 +313,11 @@ class History:
         published = [(r.reading.row.id, r.reading.revision) for r in self.topic.records]
         repeated = [key for key, times in Counter(published).items() if times > 1]
         assert repeated == [], "ids that came out twice"
-        strangers = [id_ for id_ in self.topic.ids if not self._owed(self.by_id[id_])]
+        strangers = [
+            id_
+            for id_ in self.topic.ids
+            if not (self._owed(self.by_id[id_]) or self.by_id[id_].undated)
+        ]
         assert strangers == [], "ids that must not come out"
         watermark = self.cursor.position.watermark
         assert watermark is None or watermark <= at(now_s), "a watermark from the future"
