@@ -7,24 +7,16 @@ tests/chaos/test_each_request.py`, a request takes half a minute).
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from streamer.broker.local import LocalBroker
-from tests.support.fault_run import PERIODIC, Route, Wrong, flaws_of, port_past_the_proxy
-from tests.support.kafka_proxy import Api, Fault, KafkaProxy, behind_proxy, listening_socket
+from tests.support.fault_run import PERIODIC, Wrong, flaws_of
+from tests.support.kafka_proxy import Api, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-QUICK = {
-    "group.min.session.timeout.ms": "1000",
-    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
-}
+    from tests.support.fault_run import Route
 
 AT_ONCE = 4
 """Workers at the same time, where faults can be told apart by what they name."""
@@ -37,22 +29,6 @@ CAPTURE = (
     (Api.END_TXN, 1),
 )
 """Of the first capture: the transaction before it writes the shard's record."""
-
-
-@pytest.fixture
-async def route() -> AsyncIterator[Route]:
-    """A broker of its own, behind a proxy of its own."""
-    with (
-        tempfile.TemporaryDirectory(prefix="streamer-broker-") as folder,
-        listening_socket() as listener,
-    ):
-        broker = LocalBroker(Path(folder), properties=QUICK | behind_proxy(listener))
-        await broker.start()
-        try:
-            async with KafkaProxy(listener, broker.port) as proxy:
-                yield Route(proxy, f"127.0.0.1:{port_past_the_proxy(broker.output_path)}")
-        finally:
-            broker.kill()
 
 
 @pytest.mark.timeout(400)
