@@ -21,6 +21,7 @@ from streamer.errors import (
     FlatfileForbiddenError,
     SettingsError,
     StreamerError,
+    TopicError,
 )
 from streamer.flatfile.client import FlatfileClient
 from streamer.flatfile.transport import Patience
@@ -28,10 +29,12 @@ from streamer.kafka import permissions, topics
 from streamer.kafka.client import Connection
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from streamer.config import Settings
     from streamer.flatfile.models import Environment
+    from streamer.kafka.topics import TopicState
 
 PATIENCE: Final = Patience(connect_s=5, silence_s=10, total_s=20, attempts=2, longest_wait_s=5)
 """Somebody is waiting for the answer; the daemon has more of it."""
@@ -119,7 +122,7 @@ def _environments(
 async def _kafka(settings: Settings, verdicts: Verdicts) -> None:
     try:
         connection = Connection(settings.kafka)
-        found = await topics.describe(connection, settings.kafka)
+        found = await _topics(connection, settings)
     except StreamerError as error:
         verdicts.failed("broker", error)
         verdicts.skipped("topics", "not looked at: see broker")
@@ -132,15 +135,29 @@ async def _kafka(settings: Settings, verdicts: Verdicts) -> None:
             f"records travel in the clear ({settings.kafka.security_protocol}) to another machine. "
             "Set STREAMER_KAFKA__SECURITY_PROTOCOL to SSL or SASL_SSL.",
         )
-    if found:
+    if isinstance(found, TopicError):
+        verdicts.failed("topics", found)
+    elif found:
         judge(found, settings.kafka, verdicts, subject="topics")
-        await _permissions(connection, settings, verdicts)
-        return
-    verdicts.ok("topics", f"none yet: `run` creates {settings.kafka.topic_prefix}.*")
-    verdicts.skipped("permissions", "not looked at: there are no topics yet")
+    else:
+        verdicts.ok("topics", f"none yet: `run` creates {settings.kafka.topic_prefix}.*")
+    of_topics = "read and write" if found else "create"
+    await _permissions(connection, settings, verdicts, of_topics)
 
 
-async def _permissions(connection: Connection, settings: Settings, verdicts: Verdicts) -> None:
+async def _topics(
+    connection: Connection, settings: Settings
+) -> Mapping[str, TopicState] | TopicError:
+    """The topics as they are, or why a broker that answers does not show them."""
+    try:
+        return await topics.describe(connection, settings.kafka)
+    except TopicError as error:
+        return error
+
+
+async def _permissions(
+    connection: Connection, settings: Settings, verdicts: Verdicts, of_topics: str
+) -> None:
     try:
         refusals = await permissions.refusals(connection, settings.kafka)
     except StreamerError as error:
@@ -149,4 +166,5 @@ async def _permissions(connection: Connection, settings: Settings, verdicts: Ver
     for refusal in refusals:
         verdicts.failed("permissions", refusal)
     if not refusals:
-        verdicts.ok("permissions", "may read topics, start transactions, and see the group")
+        what = f"may {of_topics} the topics, start transactions, and join the group"
+        verdicts.ok("permissions", what)

@@ -113,23 +113,30 @@ class _MetadataRequest(Request[_MetadataRequestV10]):
 
     @override
     def build(self, request_struct_class: type[_MetadataRequestV10]) -> _MetadataRequestV10:
-        no = False
-        return request_struct_class(self._topics, no, no, no, {})
+        create, operations_on_cluster, operations_on_topics = False, False, True
+        return request_struct_class(
+            self._topics, create, operations_on_cluster, operations_on_topics, {}
+        )
 
 
 class TopicFound(NamedTuple):
-    """What the cluster says of a topic that was asked for; an `error` of 0 is none."""
+    """What the cluster says of a topic that was asked for; an `error` of 0 is none.
+
+    Attributes:
+        operations: What this user may do with it, a bit each (KIP-430).
+    """
 
     name: str
     error: int
     id: str
     partitions: int
+    operations: int
 
 
 async def find_topics(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> Sequence[TopicFound]:
     """Ask the cluster for topics by name, and create none of them."""
     response: Any = await admin._send_request(_MetadataRequest(topics))  # noqa: SLF001 - there is no public way to send a request of one's own
     return [
-        TopicFound(name, error, str(topic_id), len(partitions))
-        for error, name, topic_id, _, partitions, *_ in response.topics
+        TopicFound(name, error, str(topic_id), len(partitions), operations)
+        for error, name, topic_id, _, partitions, operations, _ in response.topics
     ]
