@@ -147,6 +147,22 @@ async def test_refused_record_leaves_nothing_of_its_transaction(
     assert seen == [[], []]
 
 
+async def test_producer_with_a_refused_batch_commits_nothing_any_more(
+    broker: LocalBroker, prefix: str
+) -> None:
+    """What was acknowledged beside a refused message does not appear with a later commit."""
+    servers = broker.bootstrap_servers
+    topics = [await make_topic(servers, f"{prefix}.{name}") for name in ("audit", "dead-letters")]
+    async with started(connection_to(servers), prefix) as producer:
+        refused = {topics[0]: outgoing(b"beside"), topics[1]: outgoing(os.urandom(TOO_LARGE))}
+        for messages in (refused, {topics[0]: outgoing(b"next")}):
+            with contextlib.suppress(StreamerError):
+                await commit(producer, messages)
+    async with started(connection_to(servers), prefix):
+        seen = await values(servers, topics[0])
+    assert seen == []
+
+
 async def test_refused_checkpoint_leaves_nothing_of_its_transaction(
     broker: LocalBroker, prefix: str
 ) -> None:

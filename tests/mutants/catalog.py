@@ -104,6 +104,28 @@ MUTANTS: Final = (
         quick=True,
     ),
     Mutant(
+        name="keep the producer after a failed batch",
+        promise=TOGETHER,
+        number=3,
+        module="streamer/kafka/transaction.py",
+        old="                await self._producer.begin_transaction()\n                committed =",
+        new="                if not self._producer._txn_manager.is_in_transaction():\n"
+        "                    await self._producer.begin_transaction()\n"
+        "                committed =",
+        guard=_PROMISES + "test_producer_with_a_refused_batch_commits_nothing_any_more",
+        red=r"assert \[b'beside', b'next'\] == \[\]",
+    ),
+    Mutant(
+        name="keep the producer after a repeated end of a transaction",
+        promise=TOGETHER,
+        number=3,
+        module="streamer/kafka/transaction.py",
+        old="if self._end_requests != 1:",
+        new="if not self._end_requests:",
+        guard="tests/chaos/test_late_end.py::test_late_end_hits_no_transaction_of_a_worker",
+        red=r"assert \[.*us_evt_.*\] == \[\]",
+    ),
+    Mutant(
         name="believe a checkpoint that the records contradict",
         promise=TOGETHER,
         number=3,

@@ -78,10 +78,16 @@ class Catch:
         self._after = after
         self._naming = naming
         self._released = asyncio.Event()
+        self._to_client: asyncio.StreamWriter | None = None
 
     def release(self) -> None:
         """Let a held request go on to the broker."""
         self._released.set()
+
+    def hang_up(self) -> None:
+        """End the connection that a held request came by; it still reaches the broker later."""
+        assert self._to_client is not None
+        self._to_client.close()
 
     def _takes(self, api: int, frame: bytes) -> bool:
         if api != self._api or self.caught.is_set() or self._naming not in frame:
@@ -176,6 +182,7 @@ class _Link:
             catch = self._proxy._caught(api, request)
             if catch is not None:
                 self._open[correlation] = catch
+                catch._to_client = self._to_client
                 catch.caught.set()
                 if catch.fault is Fault.LOSE_REQUEST:
                     return
