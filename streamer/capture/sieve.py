@@ -145,10 +145,9 @@ class PendingSieve:
                 continue
             shown_at = latest(moment, page.server_at) or moment
             for one in (digest, *self._seen.states(row)):
+                self._seen.keep_apart(one, shown_at)
                 if one in self._pending:
                     self._guessed.setdefault(one, shown_at)
-                else:
-                    self._seen.keep_apart(one, shown_at)
 
     def traces(self, readings: Sequence[Reading]) -> Traces:
         """Return what `settle` and `forget_all_but` need of readings."""

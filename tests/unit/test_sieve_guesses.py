@@ -70,3 +70,17 @@ def test_traces_tell_until_when_an_event_without_a_time_matters() -> None:
     row = Event(id="us_evt_1", topic="a:b", created_at="yesterday")
     found = sieve.sift(Page([row], [None], NOW, 1), [NOW - timedelta(days=7)])
     assert sieve.traces(found).newest == NOW
+
+
+def test_deletion_of_an_event_without_a_time_is_known_as_long_as_it_is_shown() -> None:
+    """A server that shows it again and again would have it published again and again."""
+    seen = Seen()
+    sieve = PendingSieve(seen, Excluded(()))
+    row = Event(id="us_evt_1", topic="a:b", created_at="yesterday", deleted_at="2026-03-01")
+    for minutes in range(10):
+        now = NOW + timedelta(minutes=minutes)
+        found = sieve.sift(Page([row], [None], now, 1), [now])
+        assert len(found) == (not minutes)
+        sieve.settle(sieve.traces(found), now)
+        sieve.forget_all_but([])
+        seen.forget_before(now - timedelta(seconds=1))
