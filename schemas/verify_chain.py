@@ -3,37 +3,30 @@
 Usage: python verify_chain.py localhost:9092 flatfile.audit
 """
 
-import hashlib
 import json
 import sys
+from hashlib import sha256
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 servers, topic = sys.argv[1:]
 settings = {"bootstrap.servers": servers, "group.id": "verify-chain", "enable.auto.commit": False}
 reader = Consumer(settings | {"isolation.level": "read_committed", "enable.partition.eof": True})
-unread = set(reader.list_topics(topic, 10).topics[topic].partitions)
-cut = {n for n in unread if reader.get_watermark_offsets(TopicPartition(topic, n))[0] > 0}
-reader.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in unread])
 chains = {}
-while unread:
-    message = reader.poll(1.0)
-    if message is None:
-        continue
-    if message.error():
-        if message.error().code() == KafkaError._PARTITION_EOF:
-            unread.discard(message.partition())
-        continue
-    key, value = message.key(), message.value()
-    record = json.loads(value)
-    sequence, seal = record["sequence"], record["integrity"]
-    if key not in chains:  # Where retention has deleted records, a chain begins with what is left.
-        start = (sequence - 1, seal["previous"]), (0, hashlib.sha256(key).hexdigest())
-        chains[key] = start[0] if message.partition() in cut else start[1]
-    body = value.rpartition(b',"integrity":')[0]
-    digest = hashlib.sha256(bytes.fromhex(seal["previous"]) + body).hexdigest()
-    if (sequence - 1, seal["previous"], digest) != (*chains[key], seal["hash"]):
-        sys.exit(f"{key.decode()}: broken at offset {message.offset()}, behind {chains[key][0]}")
-    chains[key] = sequence, digest
+for number in reader.list_topics(topic, 10).topics[topic].partitions:
+    partition = TopicPartition(topic, number, OFFSET_BEGINNING)
+    is_cut = reader.get_watermark_offsets(partition)[0] > 0  # Retention has deleted records.
+    reader.assign([partition])
+    while not (message := reader.poll()).error():
+        key, value, record = message.key(), message.value(), json.loads(message.value())
+        sequence, (previous, digest) = record["sequence"], record["integrity"].values()
+        start = (sequence - 1, previous) if is_cut else (0, sha256(key).hexdigest())
+        count, head = chains.get(key, start)
+        body = bytes.fromhex(previous) + value.rpartition(b',"integrity":')[0]
+        if (sequence, previous, digest) != (count + 1, head, sha256(body).hexdigest()):
+            sys.exit(f"{key.decode()}: broken at offset {message.offset()}, behind {count}")
+        chains[key] = sequence, digest
+    if message.error().code() != KafkaError._PARTITION_EOF:
+        sys.exit(f"partition {number} cannot be read to its end: {message.error()}")
 for key, (sequence, head) in chains.items():
     print(f"{key.decode()}: holds up to record {sequence}, head {head}")

@@ -119,7 +119,7 @@ def test_the_chain_check_is_shown_as_it_is_and_imports_nothing_of_ours() -> None
     program = CHAIN_CHECK.read_text()
     assert f"```python verify_chain.py\n{program}```" in PAGE.read_text()
     imported = re.findall(r"^(?:import|from) (\S+)", program, re.MULTILINE)
-    assert imported == ["hashlib", "json", "sys", "confluent_kafka"]
+    assert imported == ["json", "sys", "hashlib", "confluent_kafka"]
 
 
 def test_the_page_begins_with_the_isolation_level() -> None:
