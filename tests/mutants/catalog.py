@@ -71,6 +71,16 @@ MUTANTS: Final = (
         quick=True,
     ),
     Mutant(
+        name="confirm before the commit",
+        promise=NOTHING_LOST,
+        number=1,
+        module="streamer/capture/cursor.py",
+        old="self._read = capture.position",
+        new="self._read = self.position = capture.position",
+        guard="tests/unit/test_cursor.py::test_confirmed_position_moves_only_when_confirmed",
+        red=r"assert Position\(.* == Position\(",
+    ),
+    Mutant(
         name="sweep behind the watermark",
         promise=NOTHING_LOST,
         number=1,
