@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from streamer.commands.sheet import Column, Sheet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from streamer.inventory.message import Message
 
@@ -34,6 +34,12 @@ class Rows:
         for one in found:
             self._by_kind[one.kind].append(one)
             self._names[one.id] = name_of(one)
+        places = self._by_kind["environment"]
+        known = Counter(map(name_of, places))
+        # Nothing keeps two environments from having one name, and they are not to be one.
+        self._names |= {
+            one.id: f"{name_of(one)} ({one.id})" for one in places if known[name_of(one)] > 1
+        }
 
     def environments(self, chosen: Sequence[Message]) -> Sheet:
         """Environments, and how many spaces, agents and guests each has."""
@@ -118,9 +124,9 @@ class Rows:
 
     def agents(self, chosen: Sequence[Message]) -> Sheet:
         """Agents, by environment, and whether their code is the same where they have one name."""
-        codes: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        codes: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         for one in self._by_kind["agent"]:
-            codes[name_of(one)][self._place(one)] = _code(one)
+            codes[name_of(one)][self._place(one)].add(_code(one))
         return Sheet(
             (
                 Column("environment"),
@@ -240,11 +246,11 @@ def _code(agent: Message) -> str:
     return _text(source.get("sha256")) if isinstance(source, dict) else ""
 
 
-def _same(code: str, places: Mapping[str, str]) -> str:
+def _same(code: str, places: Mapping[str, Collection[str]]) -> str:
     """In how many of the environments that have such an agent its code is this one."""
     if not code:
         return ""
-    same = sum(other == code for other in places.values())
+    same = sum(code in codes for codes in places.values())
     return f"{same} of {len(places)}"
 
 
