@@ -112,16 +112,15 @@ async def emit(request: web.Request) -> web.Response:
 async def rewrite(request: web.Request) -> web.Response:
     """Change members of events that exist: `{"ids": […], "changes": {"deletedAt": "…"}}`."""
     body = await _body(request)
-    world = request.app[WORLD]
-    done = [str(one) for one in body.get("ids", []) if world.rewrite(str(one), body["changes"])]
-    return json_answer({"ids": done})
+    world, changes = request.app[WORLD], _changes(body) or {}
+    return json_answer({"ids": [one for one in _ids(body) if world.rewrite(one, changes)]})
 
 
 async def remove(request: web.Request) -> web.Response:
     """Let events vanish from every listing: `{"ids": […]}`."""
     body = await _body(request)
     world = request.app[WORLD]
-    return json_answer({"ids": [str(one) for one in body.get("ids", []) if world.remove(str(one))]})
+    return json_answer({"ids": [one for one in _ids(body) if world.remove(one)]})
 
 
 async def change_environments(request: web.Request) -> web.Response:
@@ -152,7 +151,7 @@ async def change_object(request: web.Request) -> web.Response:
     `changes`, deleted: its id answers 404 from then on.
     """
     body = await _body(request)
-    world, changes = request.app[WORLD], body.get("changes")
+    world, changes = request.app[WORLD], _changes(body)
     if "kind" in body:
         try:
             made = world.add_object(str(body["kind"]), body.get("environment"))
@@ -190,6 +189,20 @@ async def _body(request: web.Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise AnswerError(400, "invalid_body", "an object is expected")
     return body
+
+
+def _ids(body: dict[str, Any]) -> list[str]:
+    ids = body.get("ids", [])
+    if not isinstance(ids, list):
+        raise AnswerError(400, "invalid_body", "ids: a list is expected")
+    return [str(one) for one in ids]
+
+
+def _changes(body: dict[str, Any]) -> dict[str, Any] | None:
+    changes = body.get("changes")
+    if changes is not None and not isinstance(changes, dict):
+        raise AnswerError(400, "invalid_body", "changes: an object is expected")
+    return changes
 
 
 def _unusable(error: Exception) -> AnswerError:

@@ -265,6 +265,26 @@ async def test_settings_change_while_it_runs() -> None:
         assert len(await reader.rows("events", pageSize=100)) == 7
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("rewrite", {"ids": 7}),
+        ("rewrite", {"ids": [], "changes": "none"}),
+        ("remove", {"ids": None}),
+        ("objects", {"id": "us_usr_1", "changes": 7}),
+        ("emit", {"environment": "us_env_1", "count": "many"}),
+        ("fault", {"kind": "no such"}),
+    ],
+)
+async def test_body_that_cannot_be_used_is_refused(path: str, body: dict[str, Any]) -> None:
+    """With what is expected, and not as if the sandbox had broken."""
+    async with reading(events=0) as reader:
+        url = f"{reader.sandbox.control_url}/{path}"
+        async with reader.session.post(url, json=body) as response:
+            assert response.status == 400
+            assert (await response.json())["errors"][0]["key"] == "invalid_body"
+
+
 async def test_taken_port_is_said_so() -> None:
     """A port that is in use is a usage error that names it."""
     async with reading(events=0) as reader:
