@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from streamer.broker.local import LocalBroker
-from tests.support.soak_run import soak
+from tests.support.soak_run import SoakReport, soak
 
 
 @pytest.mark.chaos
@@ -22,9 +22,12 @@ async def test_steady_load_lets_nothing_grow_and_loses_and_repeats_nothing(
 ) -> None:
     """From minute 8 on memory, tasks, sockets and threads stay; every event is there once."""
     minutes = request.config.getoption("--minutes")
-    async with LocalBroker(tmp_path / "broker") as broker:
-        report = await soak(broker.bootstrap_servers, "soak", duration_s=60.0 * minutes)
     path = Path(request.config.getoption("--report") or tmp_path / "soak.json")
-    path.write_text(report.written())  # noqa: ASYNC240 - nothing else runs any more
+    report = SoakReport()
+    try:
+        async with LocalBroker(tmp_path / "broker") as broker:
+            await soak(broker.bootstrap_servers, "soak", report, duration_s=60.0 * minutes)
+    finally:
+        path.write_text(report.written())  # noqa: ASYNC240 - nothing else runs any more
     print(json.dumps(report.told(), indent=2))  # noqa: T201 - the test's second purpose
     assert report.findings == []

@@ -32,7 +32,10 @@ def main() -> NoReturn:
     """Run the daemon with a timer."""
     signal.signal(signal.SIGALRM, _tell)
     signal.setitimer(signal.ITIMER_REAL, EVERY_S, EVERY_S)
-    sys.exit(cli.call(["run"]))
+    code = cli.call(["run"])
+    # A signal that comes once Python takes itself down would end the process by itself.
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import asyncio
 import json
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -64,23 +64,23 @@ class Sample(NamedTuple):
 MEASURES: Final = Sample._fields[1:]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SoakReport:
-    """What was seen, for the test to judge and for a file.
+    """What was seen, for the test to judge and for a file; filled as time goes by.
 
     Attributes:
         records: How many the independent reader has read.
         flaws: What it found.
     """
 
-    samples: Sequence[Sample]
-    records: int
-    flaws: Sequence[str]
+    samples: list[Sample] = field(default_factory=list)
+    records: int = 0
+    flaws: list[str] = field(default_factory=list)
 
     @property
     def findings(self) -> list[str]:
         """Everything that must not be."""
-        return [*self.flaws, *(grown(self.parts()) or ())]
+        return [*self.flaws, *grown(self.parts())]
 
     def parts(self) -> list[dict[str, float]]:
         """The medians of each part, once it has settled; none if it was too short for that."""
@@ -100,11 +100,13 @@ class SoakReport:
     def told(self) -> dict[str, Any]:
         """All of it but the samples, as JSON."""
         return {
-            "seconds": round(self.samples[-1].after_s),
             "records": self.records,
             "medians from minute 8 on": self.parts() or "too short to say",
-            "most": {name: max(getattr(one, name) for one in self.samples) for name in MEASURES},
-            "last": self.samples[-1]._asdict(),
+            "most": {
+                name: max((getattr(one, name) for one in self.samples), default=0)
+                for name in MEASURES
+            },
+            "last": [one._asdict() for one in self.samples[-1:]],
             "findings": self.findings,
         }
 
@@ -126,7 +128,7 @@ def grown(parts: Sequence[dict[str, float]]) -> list[str]:
     ]
 
 
-async def soak(servers: str, prefix: str, *, duration_s: float) -> SoakReport:
+async def soak(servers: str, prefix: str, report: SoakReport, *, duration_s: float) -> None:
     """Let a worker live for so long, and judge what it has published."""
     async with (
         SandboxProcess(
@@ -147,23 +149,22 @@ async def soak(servers: str, prefix: str, *, duration_s: float) -> SoakReport:
         ) as daemon,
     ):
         await daemon.web_url()
-        samples = await _sampled(daemon, duration_s)
+        await _sample_for(duration_s, daemon, report.samples)
         await sandbox.settings(rate=0.0)
         await follower.until_published(await sandbox.emit_everywhere(), within_s=60)
-        assert await daemon.stop() == 0, daemon.text[-3000:]
-        found = await follower.findings(await sandbox.ledger())
-    return SoakReport(samples, follower.judge.records, found.flaws)
+        report.records = follower.judge.records
+        if code := await daemon.stop():
+            report.flaws.append(f"it ended with {code}: {daemon.text[-3000:]}")
+        report.flaws += (await follower.findings(await sandbox.ledger())).flaws
 
 
-async def _sampled(daemon: DaemonProcess, duration_s: float) -> list[Sample]:
-    samples: list[Sample] = []
+async def _sample_for(duration_s: float, daemon: DaemonProcess, samples: list[Sample]) -> None:
     began = time.monotonic()
     while (after_s := time.monotonic() - began) < duration_s:
         assert daemon.is_running, f"it ended: {daemon.text[-3000:]}"
         if any(line.startswith(TOLD) for line in daemon.output):
             samples.append(_sample(daemon, round(after_s, 1)))
         await asyncio.sleep(SAMPLED_EVERY_S)
-    return samples
 
 
 def _sample(daemon: DaemonProcess, after_s: float) -> Sample:
