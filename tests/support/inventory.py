@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections import Counter
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from streamer.audit.privacy import Privacy
     from streamer.flatfile.objects import Kind
     from streamer.inventory.things import Thing
+    from tests.support.daemon_process import DaemonProcess
 
 UNTIL: Final = datetime(2026, 11, 23, 20, 46, tzinfo=UTC)
 """When the accounts are built."""
@@ -39,6 +41,23 @@ def thing(
     found = read_thing(kind, element, privacy, environment_id=environment_id)
     assert found is not None
     return found
+
+
+async def list_requests(daemon: DaemonProcess) -> dict[str, int]:
+    """How many requests there were for each list."""
+    _, page = await daemon.get("/metrics")
+    pattern = r'^streamer_flatfile_requests_total\{operation="list_(\w+)",outcome="ok"\} ([0-9.]+)$'
+    return {kind: int(float(n)) for kind, n in re.findall(pattern, page, re.MULTILINE)}
+
+
+def held_by(account: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What an account holds, by key, but for guests who can reach no space."""
+    held = {f"user/{user['id']}": user for user in account["users"]}
+    for place in account["environments"]:
+        held[f"environment/{place['id']}"] = place
+        for kind in ("agent", "guest", "space"):
+            held |= {f"{kind}/{one['id']}": one for one in place[f"{kind}s"]}
+    return held
 
 
 class Published(NamedTuple):
