@@ -291,7 +291,7 @@ async def test_live_shows_what_the_api_shows() -> None:
 
 
 async def test_a_large_account_is_shown_without_delay(broker: LocalBroker, prefix: str) -> None:
-    """2,000 spaces, 5,000 users, 3,000 guests: two seconds of CPU, also where others work."""
+    """2,000 spaces, 5,000 users, 3,000 guests: less than a second of CPU, and little else."""
     made = Topic(broker, prefix)
     await ensure(made.connection, made.kafka)
     options = SandboxOptions(environments=40, spaces=50, agents=8, users=5_000, guests=75)
@@ -305,10 +305,13 @@ async def test_a_large_account_is_shown_without_delay(broker: LocalBroker, prefi
     await made.publish(objects)
     counts = {"environments": 40, "spaces": 2_000, "agents": 320, "users": 5_000, "guests": 3_000}
     for kind, count in counts.items():
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        result = await made.run(kind)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        assert len(result.lines) > count
-        print(f"{kind}: {used_s:.2f} s of CPU")  # noqa: T201 - shown with -s
-        assert used_s < 2
+        used_s = []
+        for _ in range(2):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            result = await made.run(kind)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            used_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+            assert len(result.lines) > count
+        print(f"{kind}: {min(used_s):.2f} s of CPU")  # noqa: T201 - shown with -s
+        # Not of time: that is also of whatever else the machine does.
+        assert min(used_s) < 1
