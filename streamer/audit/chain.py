@@ -120,10 +120,16 @@ def unseal(record: bytes) -> Seal:
     return Seal(record[:-SEAL_BYTES], *hashes(record))
 
 
+def next_digest(record: bytes, head: bytes) -> bytes | None:
+    """Return a record's hash if it is unaltered and the one right after the record hashed `head`.
+
+    None if it is not, or no record. Takes half as long as to unseal it.
+    """
+    digest = link(head, record[:-SEAL_BYTES])
+    is_sealed = record.endswith(b"".join((_OPEN, hexlify(head), _BETWEEN, hexlify(digest), _CLOSE)))
+    return digest if is_sealed else None
+
+
 def follows(record: bytes, head: bytes) -> bool:
     """Tell whether a record is unaltered and is the one right after the record hashed `head`."""
-    try:
-        found = unseal(record)
-    except UnsealedError:
-        return False
-    return found.previous == head and found.holds()
+    return next_digest(record, head) is not None

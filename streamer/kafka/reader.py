@@ -184,9 +184,11 @@ class LogReader:
         while left:
             got = await self._fetched(topic, list(left), wait_ms=LOOKED_EVERY_MS)
             for tp, records in got.items():
+                if records[-1].offset < left[tp]:
+                    yield records
+                    continue
                 # Records behind the end asked for were committed while we read: not ours.
-                wanted = [record for record in records if record.offset < left[tp]]
-                if wanted:
+                if wanted := [record for record in records if record.offset < left[tp]]:
                     yield wanted
             # `position` also moves past the markers of transactions, which are no records.
             now = await self._positions(topic, left)

@@ -80,6 +80,8 @@ class Record(msgspec.Struct, frozen=True, gc=False):
         """When it happened, in UTC, where that is known."""
         try:
             at = datetime.fromisoformat(self.time or "")
+            if at.tzinfo is UTC:
+                return at
             return None if at.tzinfo is None else at.astimezone(UTC)
         except (ValueError, OverflowError):
             return None

@@ -71,14 +71,14 @@ class Verifier:
                 self._say(Kind.MISPLACED, message, f"it belongs into partition {belongs}")
                 return
             stretch = self._begin(key, belongs)
-        try:
-            seal = chain.unseal(value)
-        except chain.UnsealedError:
-            self._pass_over(stretch, Kind.UNREADABLE, message, _NOT_OURS)
-            return
-        if not seal.holds():
-            self._pass_over(stretch, Kind.ALTERED, message, "its hash is not that of its bytes")
-            return
+        previous = stretch.link.head
+        digest = chain.next_digest(value, previous)
+        if digest is None:
+            # It does not simply continue the chain: then what does it say itself?
+            seal = self._unsealed(stretch, message)
+            if seal is None:
+                return
+            previous, digest = seal.previous, seal.digest
         try:
             record = read(value)
         except UnreadableError:
@@ -88,7 +88,7 @@ class Verifier:
             what = f"its key is not its environment, {record.environment.id}"
             self._say(Kind.MISPLACED, message, what)
             return
-        self._follow(stretch, record, seal, message)
+        self._follow(stretch, record, chain.Link(record.sequence, digest), previous, message)
 
     def take_checkpoint(self, message: Message) -> None:
         """Take one message of the checkpoint topic."""
@@ -122,9 +122,27 @@ class Verifier:
         self._stretches[key] = stretch
         return stretch
 
-    def _follow(self, stretch: Stretch, record: Record, seal: chain.Seal, message: Message) -> None:
-        link = chain.Link(record.sequence, seal.digest)
-        wrong = stretch.follow(link, seal.previous, message.offset)
+    def _unsealed(self, stretch: Stretch, message: Message) -> chain.Seal | None:
+        """What a message says of itself; None, and reported, if it is not to be believed."""
+        try:
+            seal = chain.unseal(message.value or b"")
+        except chain.UnsealedError:
+            self._pass_over(stretch, Kind.UNREADABLE, message, _NOT_OURS)
+            return None
+        if not seal.holds():
+            self._pass_over(stretch, Kind.ALTERED, message, "its hash is not that of its bytes")
+            return None
+        return seal
+
+    def _follow(
+        self,
+        stretch: Stretch,
+        record: Record,
+        link: chain.Link,
+        previous: bytes,
+        message: Message,
+    ) -> None:
+        wrong = stretch.follow(link, previous, message.offset)
         stretch.times.take(record.observed, record.at)
         is_new = self._identities.add(message.key, record.revision, record.id)
         if not is_new:
