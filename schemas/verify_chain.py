@@ -3,11 +3,18 @@
 Usage: python verify_chain.py localhost:9092 flatfile.audit
 """
 
-import json
+import re
 import sys
 from hashlib import sha256
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+
+# No JSON decoder: the payload of an event may be nested deeper than one follows.
+BEGINNING = (
+    rb'{"schema":"flatfile\.audit/1","id":"(?:[^"\\]|\\.)*","revision":\d+,"sequence":(\d+),'
+)
+END = rb',"integrity":{"previous":"([0-9a-f]{64})","hash":"([0-9a-f]{64})"}}\Z'
+RECORD = re.compile(BEGINNING + b".*(?=" + END + b")", re.DOTALL)
 
 servers, topic = sys.argv[1:]
 settings = {"bootstrap.servers": servers, "group.id": "verify-chain", "enable.auto.commit": False}
@@ -18,12 +25,14 @@ for number in reader.list_topics(topic, 10).topics[topic].partitions:
     is_cut = reader.get_watermark_offsets(partition)[0] > 0  # Retention has deleted records.
     reader.assign([partition])
     while not (message := reader.poll()).error():
-        key, value, record = message.key(), message.value(), json.loads(message.value())
-        sequence, (previous, digest) = record["sequence"], record["integrity"].values()
+        key, record = message.key() or b"", RECORD.match(message.value() or b"")
+        if record is None:
+            sys.exit(f"{key.decode()}: no audit record at offset {message.offset()}")
+        sequence, previous, digest = int(record[1]), record[2].decode(), record[3].decode()
         start = (sequence - 1, previous) if is_cut else (0, sha256(key).hexdigest())
         count, head = chains.get(key, start)
-        body = bytes.fromhex(previous) + value.rpartition(b',"integrity":')[0]
-        if (sequence, previous, digest) != (count + 1, head, sha256(body).hexdigest()):
+        hashed = sha256(bytes.fromhex(previous) + record[0]).hexdigest()
+        if (sequence, previous, digest) != (count + 1, head, hashed):
             sys.exit(f"{key.decode()}: broken at offset {message.offset()}, behind {count}")
         chains[key] = sequence, digest
     if message.error().code() != KafkaError._PARTITION_EOF:

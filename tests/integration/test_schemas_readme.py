@@ -13,10 +13,16 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
+from msgspec import Raw
 
+from streamer.audit.chain import genesis
+from streamer.audit.encoder import Encoder
+from streamer.audit.normalize import read
+from streamer.flatfile.models import Environment, Event
 from streamer.kafka.partitions import partition_of
 from tests.support.audit_follower import AuditFollower
 from tests.support.daemon_process import DaemonProcess, environ_of
+from tests.support.kafka_parts import make_topic
 from tests.support.readers import PAGE, example, lines_of
 from tests.support.sandbox_process import SandboxProcess
 
@@ -93,7 +99,7 @@ async def test_the_chain_check_passes_what_was_published_and_finds_what_was_chan
     published: Published,
 ) -> None:
     """It tells how far each chain holds, also one without a beginning, and where one is broken."""
-    good = await asyncio.to_thread(_check, published)
+    good = await _check(published)
     assert good.returncode == 0, good.stderr
     said = r"^(\S+): holds up to record (\d+), head [0-9a-f]{64}$"
     held = dict(re.findall(said, good.stdout, re.MULTILINE))
@@ -101,17 +107,40 @@ async def test_the_chain_check_passes_what_was_published_and_finds_what_was_chan
 
     environment, count = max(held.items(), key=lambda one: int(one[1]))
     await _delete_the_first(published, partition_of(environment, 4))
-    short = await asyncio.to_thread(_check, published)
+    short = await _check(published)
     assert short.returncode == 0, short.stderr
     assert short.stdout == good.stdout
 
-    sealed = {"sequence": int(count) + 1, "integrity": {"previous": "0" * 64, "hash": "0" * 64}}
+    sealed = {"schema": "flatfile.audit/1", "id": "us_evt_1", "revision": 1}
+    sealed |= {"sequence": int(count) + 1, "time": "2026-11-23T20:00:01.000Z"}
+    sealed |= {"integrity": {"previous": "0" * 64, "hash": "0" * 64}}
     async with AIOKafkaProducer(bootstrap_servers=published.servers) as producer:
         forged = json.dumps(sealed, separators=(",", ":")).encode()
         await producer.send_and_wait(published.topic, forged, environment.encode())
-    bad = await asyncio.to_thread(_check, published)
+    bad = await _check(published)
     assert bad.returncode == 1
     assert re.fullmatch(rf"{environment}: broken at offset \d+, behind {count}\n", bad.stderr)
+
+
+async def test_the_chain_check_reads_records_that_no_json_decoder_follows(
+    broker: LocalBroker, prefix: str
+) -> None:
+    """Whoever can make an event can nest it deeply; what is no record at all is told, too."""
+    topic = await make_topic(broker.bootstrap_servers, f"{prefix}.deep")
+    payload = Raw(b"[" * 10_000 + b"]" * 10_000)
+    event = Event(
+        id="us_evt_1", topic="job:ready", created_at="2026-11-23T20:00:01.000Z", payload=payload
+    )
+    encoder = Encoder(Environment(id="us_env_1", name="deep"), None, max_record_bytes=1_000_000)
+    (sealed,), _ = encoder.encode([read(event)], {}, event.created_at, genesis("us_env_1"))
+    published = Published(broker.bootstrap_servers, topic, 1)
+    async with AIOKafkaProducer(bootstrap_servers=published.servers) as producer:
+        await producer.send_and_wait(topic, sealed.value, b"us_env_1")
+        good = await _check(published)
+        assert good.stdout.startswith("us_env_1: holds up to record 1, "), good.stderr
+        await producer.send_and_wait(topic, b"[]", b"us_env_1")
+        bad = await _check(published)
+    assert (bad.returncode, bad.stderr) == (1, "us_env_1: no audit record at offset 1\n")
 
 
 def test_the_chain_check_is_shown_as_it_is_and_imports_nothing_of_ours() -> None:
@@ -119,7 +148,7 @@ def test_the_chain_check_is_shown_as_it_is_and_imports_nothing_of_ours() -> None
     program = CHAIN_CHECK.read_text()
     assert f"```python verify_chain.py\n{program}```" in PAGE.read_text()
     imported = re.findall(r"^(?:import|from) (\S+)", program, re.MULTILINE)
-    assert imported == ["json", "sys", "hashlib", "confluent_kafka"]
+    assert imported == ["re", "sys", "hashlib", "confluent_kafka"]
 
 
 def test_the_page_begins_with_the_isolation_level() -> None:
@@ -145,11 +174,13 @@ async def _delete_the_first(published: Published, partition: int) -> None:
         await admin.close()
 
 
-def _check(published: Published) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - the program of the page
-        [sys.executable, CHAIN_CHECK, published.servers, published.topic],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
+async def _check(published: Published) -> subprocess.CompletedProcess[str]:
+    return await asyncio.to_thread(
+        lambda: subprocess.run(  # noqa: S603 - the program of the page
+            [sys.executable, CHAIN_CHECK, published.servers, published.topic],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
     )
