@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 SEGMENT_EVENTS: Final = 8192
 """A segment that holds this many is followed by a new one once later events come."""
 
+LEAST_EVENTS: Final = 256
+"""So is one that holds this many, once it began before what is still of interest: whole segments
+are forgotten, and that of a quiet environment would take hours to fill."""
+
 LOOSE_SHARE: Final = 8
 """What came late to a frozen segment is merged once it is an eighth of it: the copying then costs
 a constant per event."""
@@ -100,6 +104,7 @@ class Seen:
         "_acknowledged",
         "_apart",
         "_begins",
+        "_forgotten",
         "_purged",
         "_revisions",
         "_segments",
@@ -123,6 +128,7 @@ class Seen:
         self._apart: dict[int, datetime] = {}
         self._revisions: dict[int, tuple[int, datetime]] = {}
         self._purged = _BEGINNING
+        self._forgotten = _BEGINNING
 
     def __len__(self) -> int:
         return sum(map(len, self._segments)) + len(self._apart)
@@ -208,7 +214,8 @@ class Seen:
             if not times:
                 return
         last = self._segments[-1]
-        if len(last) >= SEGMENT_EVENTS and times[-1] > last.ends_at:
+        most = LEAST_EVENTS if last.begins_at < self._forgotten else SEGMENT_EVENTS
+        if len(last) >= most and times[-1] > last.ends_at:
             split = bisect_right(times, last.ends_at)
             if split:
                 self._place(digests[:split], times[:split])
@@ -281,6 +288,7 @@ class Seen:
         """Let go of whole segments that end before `moment`, and of what stands apart."""
         if moment is None:
             return
+        self._forgotten = moment
         segments = self._segments
         keep = 0
         while keep < len(segments) - 1 and segments[keep].ends_at < moment:

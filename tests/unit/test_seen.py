@@ -78,6 +78,16 @@ def test_forgetting_lets_go_of_nothing_that_may_be_shown_again() -> None:
     assert len(seen) < len(known)
 
 
+def test_quiet_environment_is_not_remembered_for_hours() -> None:
+    """One event a second, ten minutes of interest: never more than twice as many are kept."""
+    seen = Seen()
+    for second in range(4 * 3600):
+        seen.add([second], [at(second)], None)
+        seen.forget_before(at(second - 600))
+        assert len(seen) <= 2 * 601
+    assert seen.unknown([second - 600, second], [at(second - 600), at(second)]) == set()
+
+
 def test_a_million_events_in_one_instant_stay_small() -> None:
     """A burst that no later event follows is compacted all the same."""
     seen = Seen()
