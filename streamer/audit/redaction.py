@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from streamer.audit import credentials
+from streamer.audit import canonical, credentials
 from streamer.audit.credentials import CredentialRules
 from streamer.audit.layers import unescaped
 from streamer.audit.scanner import Scanner
@@ -44,7 +44,12 @@ def redact(text: bytes, path: str, *, of_secret: bool = False) -> Redacted:
         path: What the part is called, such as `payload`.
         of_secret: Whether the event is one of `secret:*`, where a `value` is a credential.
     """
-    return replaced(text, (_OF_SECRETS if of_secret else _USUAL).find(text, path))
+    scanner = _OF_SECRETS if of_secret else _USUAL
+    try:
+        cleaned, paths = canonical.cleaned(text, path, scanner, credentials.MARK)
+    except canonical.NotPlainError:
+        return replaced(text, scanner.find(text, path))
+    return Redacted(cleaned, tuple(dict.fromkeys(map(redact_path, paths))))
 
 
 def redact_event(raw: bytes) -> Redacted:

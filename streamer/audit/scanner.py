@@ -110,10 +110,14 @@ class _Frame:
 
 
 class Scanner:
-    """Applies rules; one instance serves any number of texts."""
+    """Applies rules; one instance serves any number of texts.
+
+    Attributes:
+        rules: What is sought.
+    """
 
     def __init__(self, rules: Rules) -> None:
-        self._rules = rules
+        self.rules = rules
         self._keys: dict[bytes, tuple[Role, bool]] = {}
 
     def find(self, text: bytes, path: str) -> list[Found]:
@@ -141,7 +145,7 @@ class Scanner:
     def _search_json(self, search: _Search, work: list[_Search]) -> None:
         text = search.text
         # Most credentials stand under a key that tells: then no string need be looked into.
-        looks_inside = self._rules.suspect_strings(text)
+        looks_inside = self.rules.suspect_strings(text)
         frame = _Frame(is_array=False)
         stack = [frame]
         for token in _TOKEN.finditer(text):
@@ -171,7 +175,7 @@ class Scanner:
         self, search: _Search, stack: list[_Frame], token: re.Match[bytes], work: list[_Search]
     ) -> None:
         group = token.lastindex or 0
-        if self._rules.suspect(token[group]):
+        if self.rules.suspect(token[group]):
             search.look_inside(token.span(group), search.path_of(stack), work)
 
     def _close(self, search: _Search, stack: list[_Frame]) -> None:
@@ -186,7 +190,7 @@ class Scanner:
     ) -> None:
         frame = stack[-1]
         frame.key = token[1]
-        role, is_suspect = self._keys.get(frame.key) or self._key(frame.key)
+        role, is_suspect = self._keys.get(frame.key) or self.key(frame.key)
         if role is not _NONE:
             frame.role, frame.value_at = role, token.end(_COLON)
         if is_suspect:
@@ -202,36 +206,36 @@ class Scanner:
         start = search.text.index(value[:1], start)
         end = start + len(value)
         if role is _SOUGHT:
-            search.take_value(start, end, search.path_of(stack), self._rules)
+            search.take_value(start, end, search.path_of(stack), self.rules)
         elif role is _DEPENDENT:
             if frame.dependent is None:
                 frame.dependent = []
             frame.dependent.append((start, end, search.path_of(stack)))
-        elif value[:1] == b'"' and self._key(value.strip(b'"'))[0] is _SOUGHT:
+        elif value[:1] == b'"' and self.key(value.strip(b'"'))[0] is _SOUGHT:
             frame.is_named = True
 
     def _end_object(self, search: _Search, frame: _Frame) -> None:
         if frame.is_named and frame.dependent:
             for start, end, path in frame.dependent:
-                search.take_value(start, end, path, self._rules)
+                search.take_value(start, end, path, self.rules)
 
     def _search_plain(self, search: _Search, work: list[_Search]) -> None:
-        for start, end in self._rules.spans(search.text):
-            search.take(start, end, self._rules.mark(search.text[start:end]), search.path)
+        for start, end in self.rules.spans(search.text):
+            search.take(start, end, self.rules.mark(search.text[start:end]), search.path)
         if b"%" in search.text:
             search.look_behind("percent", work)
         # In JSON, escapes are inside its strings; those have been looked into.
         if b"\\" in search.text and not is_json(search.text):
             search.look_behind("string", work)
 
-    def _key(self, key: bytes) -> tuple[Role, bool]:
+    def key(self, key: bytes) -> tuple[Role, bool]:
         """Return what a key says of its value, and whether it is itself worth being looked into."""
         known = self._keys.get(key)
         if known is None:
             # As many bytes as escapes can make of what tells.
             name = unescaped(key[-6 * KEY_BYTES :]).decode("utf-8", "replace")
-            role = self._rules.role(name.strip().lower())
-            known = role, self._rules.suspect(key)
+            role = self.rules.role(name.strip().lower())
+            known = role, self.rules.suspect(key)
             if len(key) <= KEY_BYTES:
                 if len(self._keys) >= _CACHED_KEYS:
                     self._keys.clear()

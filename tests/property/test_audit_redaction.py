@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from streamer.audit import credentials
 from streamer.audit.credentials import CredentialRules
 from streamer.audit.privacy import Privacy
-from streamer.audit.redaction import redact
+from streamer.audit.redaction import redact, replaced
 from streamer.audit.scanner import Scanner
 from streamer.flatfile.rows import read_row
 from tests.support.audit_records import sealed
@@ -80,6 +80,25 @@ def test_suspicion_never_misses_what_the_scanner_finds(value: dict[str, Any]) ->
     text = json.dumps(value).encode()
     if not credentials.suspect(text):
         assert redact(text, "p") == (text, ())
+
+
+_ANY_KEYS = _KEYS | _TEXTS | st.sampled_from(("value", "newValue", "field", "name", "Password"))
+_NOTABLE = _SCALARS | st.sampled_from(("password", "Bearer abc", "sk_12", "a=b", '{"token":"x"}'))
+_NOTABLE_OBJECTS = st.recursive(
+    _NOTABLE,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_ANY_KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(_NOTABLE_OBJECTS, st.booleans())
+@settings(max_examples=500, deadline=None)
+def test_plain_text_loses_the_same_however_it_is_cleaned(value: Any, of_secret: bool) -> None:  # noqa: ANN401, FBT001
+    """What is decoded, cleaned and encoded again is what the scanner would have made of it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    scanner = Scanner(CredentialRules(value_is_secret=of_secret))
+    scanned = replaced(text, scanner.find(text, "p"))
+    assert redact(text, "p", of_secret=of_secret) == scanned
 
 
 def _string(value: bytes) -> bytes:
