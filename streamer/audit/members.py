@@ -66,7 +66,10 @@ class Payload(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     status: str | None = None
     agent_id: str | None = None
     environment_id: str | None = None
+    flag_id: str | None = None
     guest_id: str | None = None
+    layer_id: str | None = None
+    secret_id: str | None = None
     space_id: str | None = None
 
 
