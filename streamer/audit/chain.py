@@ -13,8 +13,6 @@ from binascii import hexlify, unhexlify
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-import msgspec
-
 _OPEN: Final = b',"integrity":{"previous":"'
 _BETWEEN: Final = b'","hash":"'
 _CLOSE: Final = b'"}}'
@@ -86,29 +84,35 @@ def hashes(record: bytes) -> tuple[bytes, bytes]:
     return unhexlify(found[1]), unhexlify(found[2])
 
 
-class Head(msgspec.Struct, frozen=True, gc=False):
-    """A record's hash, as bytes and as it is written."""
+class Chain:
+    """Seals records, one behind the other.
 
-    digest: bytes
-    text: bytes
-
-    @classmethod
-    def of(cls, digest: bytes) -> Head:
-        """Write a hash."""
-        return cls(digest, hexlify(digest))
-
-
-def extend(head: Head, parts: tuple[bytes, ...]) -> tuple[bytes, Head]:
-    """Return the record that follows `head`, and its own hash.
-
-    As `seal`, of a body that is handed over in parts, so that its bytes are copied only once.
+    Attributes:
+        digest: Hash of the last one.
     """
-    hashed = sha256(head.digest)
-    for part in parts:
-        hashed.update(part)
-    digest = hashed.digest()
-    text = hexlify(digest)
-    return b"".join((*parts, _OPEN, head.text, _BETWEEN, text, _CLOSE)), Head(digest, text)
+
+    __slots__ = ("_written", "digest")
+
+    def __init__(self, head: bytes) -> None:
+        """Go on behind the record that has this hash."""
+        self.digest = head
+        self._written = hexlify(head)
+
+    def seal(self, head: bytes, copied: bytes, done: bytes) -> bytes:
+        """Return the next record, as the function `seal` does.
+
+        Its body is handed over in the three pieces that it is made of, so that they are copied only
+        once; the last is nearly always empty.
+        """
+        hashed = sha256(self.digest)
+        hashed.update(head)
+        hashed.update(copied)
+        if done:
+            hashed.update(done)
+        previous = self._written
+        self.digest = hashed.digest()
+        self._written = hexlify(self.digest)
+        return b"".join((head, copied, done, _OPEN, previous, _BETWEEN, self._written, _CLOSE))
 
 
 def unseal(record: bytes) -> Seal:

@@ -6,12 +6,12 @@ with the next, so that a capture can be encoded again after a commit that failed
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from streamer.audit import cloudevents, deadletter, fragments
-from streamer.audit.chain import Head, Link, extend
+from streamer.audit.chain import Chain, Link
 from streamer.audit.cloudevents import Header
 from streamer.audit.deadletter import DeadLetter
 from streamer.audit.fragments import Kept, Piece
@@ -40,10 +40,12 @@ class Sealed(msgspec.Struct, frozen=True, gc=False):
     """A record as published.
 
     Attributes:
+        key: The environment's id.
         id: The event's, as `Restored.id` will read it.
         dead_letters: What belongs into the same transaction; nearly always nothing.
     """
 
+    key: bytes
     id: str
     revision: int
     sequence: int
@@ -58,6 +60,10 @@ class _Batch(NamedTuple):
     names: Names
     observed_text: str
     headers: tuple[Header, ...]
+
+
+_Body: TypeAlias = tuple[bytes, bytes, bytes, list[Header]]
+"""A record without its seal, in the three pieces that `Chain.seal` takes, and its headers."""
 
 
 class Encoder:
@@ -81,6 +87,7 @@ class Encoder:
         self._privacy = privacy
         self._is_clear = privacy.is_clear
         self.environment = environment
+        self._key = environment.id.encode()
         self.max_record_bytes = max_record_bytes
         self._max_body_bytes = max_record_bytes - deadletter.HEADROOM_BYTES
         self._own = Named(environment.id, environment.name or None)
@@ -116,7 +123,7 @@ class Encoder:
         Returns:
             The records, and where the chain stands behind the last of them.
         """
-        sequence, head = link.sequence, Head.of(link.head)
+        sequence, chain, key = link.sequence, Chain(link.head), self._key
         recorded = ("ce_recordedtime", observed.encode())
         batch = _Batch(names, f',"observed":"{observed}"', (*self._headers, recorded))
         sealed: list[Sealed] = []
@@ -125,12 +132,11 @@ class Encoder:
             sequence += 1
             letters: tuple[DeadLetter, ...] = ()
             shown = draft if is_clear else without_personal_data(draft, names, self._privacy)
-            parts: tuple[bytes, ...] = ()
-            headers: list[Header] = []
+            body: _Body | None = None
             is_refused = draft.event.id in refused
             if draft.broken is None and not is_refused:
-                parts, headers = self._body(shown, sequence, batch)
-            if not parts or len(parts[0]) + len(parts[1]) > most_bytes:
+                body = self._body(shown, sequence, batch)
+            if body is None or len(body[0]) + len(body[1]) > most_bytes:
                 omission = deadletter.omit(
                     shown,
                     self._privacy,
@@ -138,10 +144,13 @@ class Encoder:
                     is_refused=is_refused,
                 )
                 shown, letters = omission.draft, self._letters(omission, sequence, observed)
-                parts, headers = self._body(shown, sequence, batch)
-            value, head = extend(head, parts)
-            sealed.append(Sealed(shown.event.id, draft.revision, sequence, value, headers, letters))
-        return sealed, Link(sequence, head.digest)
+                body = self._body(shown, sequence, batch)
+            head, copied, done, headers = body
+            value = chain.seal(head, copied, done)
+            sealed.append(
+                Sealed(key, shown.event.id, draft.revision, sequence, value, headers, letters)
+            )
+        return sealed, Link(sequence, chain.digest)
 
     def _letters(self, omission: Omission, sequence: int, observed: str) -> tuple[DeadLetter, ...]:
         return omission.letters(
@@ -151,16 +160,12 @@ class Encoder:
             max_record_bytes=self.max_record_bytes,
         )
 
-    def _body(
-        self, draft: Draft, sequence: int, batch: _Batch
-    ) -> tuple[tuple[bytes, ...], list[Header]]:
-        """Return the parts of a record without its seal, and its headers."""
+    def _body(self, draft: Draft, sequence: int, batch: _Batch) -> _Body:
         event, revision, names = draft.event, draft.revision, batch.names
-        target = draft.target
+        target, actor_id, time = draft.target, draft.actor_id, draft.time
         action = self._actions.get(draft.topic)
         if action is None or revision != 1 or target.has_failed or draft.is_stub:
             action = self._action(draft)
-        actor_id = draft.actor_id
         named = names.get(actor_id) if actor_id else None
         actor = self._actors.get(actor_id)
         if actor is None or actor.named is not named or draft.broken is not None:
@@ -169,8 +174,6 @@ class Encoder:
         if aim is None or aim.named is not None or target.looked_up or aim.target != target:
             aim = self._aim(draft, names)
         event_id = event.id.encode("utf-8", "replace")
-        is_word = event.id.isascii() and event.id.isidentifier()
-        shown_id = f'"{event.id}"' if is_word else quoted(event.id)
         headers = [
             *batch.headers,
             *action.headers,
@@ -179,10 +182,22 @@ class Encoder:
             ("ce_sequence", b"%019d" % sequence),
             ("ce_id", event_id if revision == 1 else b"%b:%d" % (event_id, revision)),
         ]
+        if revision != 1:
+            headers.append(("ce_revision", b"%d" % revision))
+        if draft.job_id:
+            headers.append(("ce_correlationid", cloudevents.text(draft.job_id)))
+        if draft.cause_id:
+            headers.append(("ce_causationid", cloudevents.text(draft.cause_id)))
+        sent_at = ""
+        if time is not None:
+            headers.append(("ce_time", time))
+            is_usual = len(time) == _USUAL_TIME_BYTES
+            sent_at = f'"{event.created_at}"' if is_usual else quoted(event.created_at)
+            sent_at = f',"time":{sent_at}'
         changed = event.deleted_at or event.acknowledged_at or event.acknowledged_by
         head = (
-            f'{_START}{shown_id},"revision":{revision},"sequence":{sequence}'
-            f"{self._when(draft, headers)}{batch.observed_text}{action.text}{actor.text}{aim.text}"
+            f'{_START}{quoted(event.id)},"revision":{revision},"sequence":{sequence}'
+            f"{sent_at}{batch.observed_text}{action.text}{actor.text}{aim.text}"
             f"{self._where}{self._space(draft, names) if draft.space_id else ''}"
             f"{self._domains.get(event.domain) or self._domain(event.domain)}"
             f"{fragments.lifecycle(event, self._privacy) if changed else ''}"
@@ -190,22 +205,7 @@ class Encoder:
         done = fragments.redacted(draft.redacted) if draft.redacted else b""
         if not self._is_clear:
             done += fragments.policy(self._privacy, draft.replaced)
-        return (head, draft.copied, done) if done else (head, draft.copied), headers
-
-    def _when(self, draft: Draft, headers: list[Header]) -> str:
-        """Return the record's time, and add the headers that only some records have."""
-        if draft.revision != 1:
-            headers.append(("ce_revision", b"%d" % draft.revision))
-        if job_id := draft.job_id:
-            headers.append(("ce_correlationid", cloudevents.text(job_id)))
-        if cause_id := draft.cause_id:
-            headers.append(("ce_causationid", cloudevents.text(cause_id)))
-        time = draft.time
-        if time is None:
-            return ""
-        headers.append(("ce_time", time))
-        sent = draft.event.created_at
-        return f',"time":"{sent}"' if len(time) == _USUAL_TIME_BYTES else f',"time":{quoted(sent)}'
+        return head, draft.copied, done, headers
 
     def _action(self, draft: Draft) -> Piece:
         topic = draft.topic

@@ -6,6 +6,7 @@ is known of it changes, or until there are too many pieces, when all are written
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import msgspec
@@ -15,7 +16,7 @@ from streamer.audit import cloudevents
 from streamer.audit.actors import NAMED_TYPES, actor_type
 from streamer.audit.cloudevents import Header
 from streamer.audit.names import Named
-from streamer.audit.record import entity, written
+from streamer.audit.record import entity, quoted
 from streamer.audit.redaction import redact_text
 from streamer.audit.targets import Target
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from streamer.flatfile.models import Event
 
 _KEPT: Final = 4096
+
+_SHORT: Final = 64
+"""Characters of a text that is kept: so short that it need not be cut, whatever is redacted."""
 
 PERSONS: Final = frozenset(("guest", "user"))
 """Targets that are people."""
@@ -116,20 +120,32 @@ def target_piece(
 ) -> Piece:
     """Return what was acted on; nothing is left of it if neither id nor name is known."""
     shown = privacy.plain(target.id) or None
-    known = privacy.person(named) if target.type in PERSONS else named
+    known = named
+    if named is not None and target.type in PERSONS:
+        known = privacy.person(named)
     name = known.name if known and known.name else target.name
-    if name is not None:
-        name = privacy.plain(name, people)
     if shown is None and name is None:
         return Piece("", (), named, target)
-    said = {"type": redact_text(target.type)}
+    text = ',"target":{"type":' + _cleared(target.type)
     headers: tuple[Header, ...] = ()
     if shown is not None:
-        said["id"] = shown
+        text += f',"id":{quoted(shown)}'
         headers = (("ce_subject", cloudevents.text(shown)),)
     if name is not None:
-        said["name"] = name
-    return Piece(',"target":' + written(said), headers, named, target)
+        is_usual = privacy.is_clear and len(name) <= _SHORT
+        written = _cleared(name) if is_usual else quoted(privacy.plain(name, people) or "")
+        text += f',"name":{written}'
+    return Piece(text + "}", headers, named, target)
+
+
+def _cleared(text: str) -> str:
+    """Return a text without credentials as JSON."""
+    return _short(text) if len(text) <= _SHORT else quoted(redact_text(text))
+
+
+@lru_cache(maxsize=4096)
+def _short(text: str) -> str:
+    return quoted(redact_text(text))
 
 
 def lifecycle(event: Event, privacy: Privacy) -> str:

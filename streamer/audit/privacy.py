@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from streamer.audit.members import bounded
+from streamer.audit.members import LONGEST, bounded
 from streamer.audit.personal import PersonalRules
 from streamer.audit.redaction import Redacted, redact_text, replaced, replaced_text
 from streamer.audit.scanner import Scanner
@@ -87,7 +87,7 @@ class Privacy:
         text = redact_text(text)
         if self.policy != "clear":
             text = replaced_text(text, Scanner(self._rules(people)))
-        return bounded(text)
+        return text if len(text) <= LONGEST else bounded(text)
 
     def part(self, text: bytes, path: str, people: Iterable[str] = ()) -> Redacted:
         """Take personal data out of JSON text, which need not be valid.

@@ -21,6 +21,8 @@ SCHEMA: Final = "flatfile.audit/1"
 
 def quoted(text: str) -> str:
     """Return a string as JSON; a lone surrogate, which UTF-8 cannot hold, stays an escape."""
+    if text.isascii() and text.isidentifier():  # One word, such as an id: nothing to escape.
+        return f'"{text}"'
     try:
         return orjson.dumps(text).decode()
     except TypeError:
@@ -28,12 +30,8 @@ def quoted(text: str) -> str:
 
 
 def entity(**texts: str | None) -> str:
-    """Return an object of those that are not None."""
-    return written({name: text for name, text in texts.items() if text is not None})
-
-
-def written(known: dict[str, str]) -> str:
-    """Return an object as JSON; lone surrogates as `quoted` has them."""
+    """Return an object of those that are not None; lone surrogates as `quoted` has them."""
+    known = {name: text for name, text in texts.items() if text is not None}
     try:
         return orjson.dumps(known).decode()
     except TypeError:
