@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from streamer.audit.encoder import Sealed
     from streamer.audit.normalize import Draft
+    from streamer.kafka.transaction import Message
 
 PART_BYTES: Final = 4 * 1024 * 1024
 """A capture that is larger than this is committed in several parts; half of what one transaction
@@ -36,28 +37,26 @@ class Encoded:
 
     Attributes:
         categories: Records by category.
-        dead_letters: Reason and size of each event that became a dead letter.
+        size_bytes: About how much they and their dead letters take in a transaction.
     """
 
     sealed: list[Sealed]
     categories: Counter[str]
-    dead_letters: list[tuple[str, int]]
+    size_bytes: int
 
     @classmethod
     def of(cls, drafts: list[Draft], sealed: list[Sealed]) -> Encoded:
         """Take what is needed of the drafts, beside the records that they became."""
-        return cls(
-            sealed,
-            Counter([draft.topic.category for draft in drafts]),
-            [
-                (
-                    one.dead_letters[0].reason,
-                    sum(len(letter.value) for letter in one.dead_letters),
-                )
-                for one in sealed
-                if one.dead_letters
-            ],
-        )
+        return cls(sealed, Counter([draft.topic.category for draft in drafts]), _size(sealed))
+
+    @property
+    def dead_letters(self) -> list[tuple[str, int]]:
+        """Reason and size of each event that became a dead letter."""
+        return [
+            (one.dead_letters[0].reason, sum(len(letter.value) for letter in one.dead_letters))
+            for one in self.sealed
+            if one.dead_letters
+        ]
 
     @property
     def link(self) -> Link:
@@ -79,7 +78,7 @@ class Offer:
     """
 
     key: bytes
-    records: Sequence[Outgoing] = ()
+    records: Sequence[Message] = ()
     dead_letters: Sequence[Outgoing] = ()
     checkpoint: Callable[[int | None, int], bytes] | None = None
     inventory: Sequence[Outgoing] = ()
@@ -117,18 +116,16 @@ def offer_of(
     key: bytes, encoded: Encoded | None, checkpoint: Callable[[int | None, int], bytes]
 ) -> Offer:
     """Make an offer of records; of none, if only the checkpoint is to be written."""
-    sealed = [] if encoded is None else encoded.sealed
+    if encoded is None:
+        return Offer(key, checkpoint=checkpoint)
+    letters = [letter for one in encoded.sealed if one.dead_letters for letter in one.dead_letters]
     return Offer(
         key=key,
-        records=[Outgoing(key, one.value, one.headers) for one in sealed],
-        dead_letters=[
-            Outgoing(key, letter.value, letter.headers)
-            for one in sealed
-            for letter in one.dead_letters
-        ],
+        records=encoded.sealed,
+        dead_letters=[Outgoing(key, letter.value, letter.headers) for letter in letters],
         checkpoint=checkpoint,
-        categories=Counter() if encoded is None else encoded.categories,
-        size_bytes=_size(sealed),
+        categories=encoded.categories,
+        size_bytes=encoded.size_bytes,
     )
 
 
@@ -153,7 +150,7 @@ def split(encoded: Encoded, most_records: int | None = None) -> list[Encoded]:
         most_records: How many may be in a part; None: as many as its bytes allow.
     """
     most = most_records or len(encoded.sealed)
-    if _size(encoded.sealed) <= PART_BYTES and len(encoded.sealed) <= most:
+    if encoded.size_bytes <= PART_BYTES and len(encoded.sealed) <= most:
         return [encoded]
     parts: list[list[Sealed]] = [[]]
     size = 0
@@ -164,11 +161,11 @@ def split(encoded: Encoded, most_records: int | None = None) -> list[Encoded]:
             size = 0
         parts[-1].append(one)
         size += own
-    early = [Encoded(part, Counter(), []) for part in parts[:-1]]
-    return [*early, Encoded(parts[-1], encoded.categories, encoded.dead_letters)]
+    early = [Encoded(part, Counter(), _size(part)) for part in parts[:-1]]
+    return [*early, Encoded(parts[-1], encoded.categories, _size(parts[-1]))]
 
 
 def _size(sealed: list[Sealed]) -> int:
     """About how many bytes records and their dead letters take in a transaction."""
-    letters = sum(len(letter.value) for one in sealed for letter in one.dead_letters)
-    return sum([len(one.value) for one in sealed]) + HEADER_BYTES * len(sealed) + letters
+    dead = [len(letter.value) for one in sealed if one.dead_letters for letter in one.dead_letters]
+    return sum([len(one.value) for one in sealed]) + HEADER_BYTES * len(sealed) + sum(dead)

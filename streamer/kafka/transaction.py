@@ -14,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -80,8 +81,24 @@ Headers = list[tuple[str, bytes]]
 _NO_HEADERS: Headers = []
 
 
+class Message(Protocol):
+    """What can be published."""
+
+    @property
+    def key(self) -> bytes:
+        """Decides on the partition."""
+
+    @property
+    def value(self) -> bytes | None:
+        """None: a tombstone."""
+
+    @property
+    def headers(self) -> Headers:
+        """In the order in which they are sent."""
+
+
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
-    """One message to publish."""
+    """One message to publish, of whatever kind."""
 
     key: bytes
     value: bytes | None
@@ -158,9 +175,9 @@ class TransactionalProducer:
 
     async def commit(
         self,
-        messages: Mapping[str, Sequence[Outgoing]],
+        messages: Mapping[str, Sequence[Message]],
         *,
-        last: Callable[[Committed], Mapping[str, Sequence[Outgoing]]],
+        last: Callable[[Committed], Mapping[str, Sequence[Message]]],
     ) -> Committed:
         """Publish messages in one transaction.
 
@@ -247,7 +264,7 @@ class TransactionalProducer:
                 task.exception()  # Retrieved: it has been reported by the call it failed.
 
     async def _send(
-        self, messages: Mapping[str, Sequence[Outgoing]]
+        self, messages: Mapping[str, Sequence[Message]]
     ) -> dict[str, list[tuple[int, int]]]:
         sent: list[tuple[str, int, asyncio.Future[Any]]] = []
         for topic in messages:
@@ -273,18 +290,20 @@ class TransactionalProducer:
                 ) from error
         return runs
 
-    def _fill(self, messages: Sequence[Outgoing], start: int) -> tuple[Any, int]:
-        batch = self._producer.create_batch()
-        append = batch.append
-        # Milliseconds, whatever the client's docstring says; LogAppendTime replaces it anyway.
+    def _fill(self, messages: Sequence[Message], start: int) -> tuple[Any, int]:
+        batch: Any = self._producer.create_batch()
+        # What the batch itself does for each message (serializers) costs as much as writing it.
+        append = batch._builder.append  # noqa: SLF001
+        # LogAppendTime replaces it anyway.
         now_ms = round(time.time() * 1000)
-        for index in range(start, len(messages)):
-            one = messages[index]
-            added = append(timestamp=now_ms, key=one.key, value=one.value, headers=one.headers)
-            if added is None:
-                return batch, index
+        end = start
+        for one in islice(messages, start, None):
+            if append(end - start, now_ms, one.key, one.value, one.headers) is None:
+                break
+            end += 1
+        batch._relative_offset = end - start  # noqa: SLF001
         batch.close()
-        return batch, len(messages)
+        return batch, end
 
     def _count_end_requests(self) -> None:
         client: Any = self._producer.client

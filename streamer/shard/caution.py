@@ -21,7 +21,7 @@ from streamer.audit.record import restore
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from streamer.kafka.transaction import Outgoing
+    from streamer.kafka.transaction import Message
     from streamer.offer import Offer
 
 log = structlog.get_logger()
@@ -109,5 +109,5 @@ class Caution:
         return True
 
 
-def _messages(offer: Offer) -> Sequence[Outgoing]:
+def _messages(offer: Offer) -> Sequence[Message]:
     return offer.records or offer.inventory

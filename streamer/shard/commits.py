@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from streamer.kafka.topics import Topics
-    from streamer.kafka.transaction import TransactionalProducer
+    from streamer.kafka.transaction import Message, TransactionalProducer
     from streamer.offer import Offer
     from streamer.shard.caution import Caution
     from streamer.shard.limits import Limits
@@ -187,7 +187,7 @@ class GroupCommits:
     async def _commit(self, taken: Sequence[_Offered]) -> None:
         topics, offers = self._topics, [offer for offer, _ in taken]
         records = [one for offer in offers for one in offer.records]
-        messages = {
+        messages: Mapping[str, Sequence[Message]] = {
             topics.audit.name: records,
             topics.dead_letters.name: [one for offer in offers for one in offer.dead_letters],
             topics.inventory.name: [one for offer in offers for one in offer.inventory],
