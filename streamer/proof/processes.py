@@ -1,4 +1,4 @@
-"""Verifies parts of the topics beside each other, each in a process of its own.
+"""Verifies parts of the topics beside each other: the first here, each other one in a process.
 
 A process is handed its part on standard input, and says on standard output how far it is and what
 has come of it. It has a session of its own, so that Ctrl-C reaches only us, who end it; and it ends
@@ -14,29 +14,35 @@ import os
 import pickle
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from streamer.errors import StreamerError
 from streamer.proof.outcome import Outcome
+from streamer.proof.part import verify_part
 from streamer.proof.worker import LENGTH_BYTES, framed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
+    from streamer.kafka.client import Connection
     from streamer.proof.part import Part
 
 _WORKER: Final = "streamer.proof.worker"
 
 
-async def verify_apart(parts: Sequence[Part], on_progress: Callable[[int], None]) -> list[Outcome]:
-    """Verify each part in a process.
+async def verify_parts(
+    connection: Connection, parts: Sequence[Part], on_progress: Callable[[int], None]
+) -> list[Outcome]:
+    """Verify each part; a single one needs no process beside ours.
 
     Args:
+        connection: To the cluster.
         parts: What is read.
         on_progress: Told how many offsets of the audit topic have been passed by all together.
 
     Raises:
-        StreamerError: What the first process that failed says; the others are ended.
+        StreamerError: What the first that failed says; the others are ended.
     """
     done = [0] * len(parts)
 
@@ -44,10 +50,16 @@ async def verify_apart(parts: Sequence[Part], on_progress: Callable[[int], None]
         done[number] = offsets
         on_progress(sum(done))
 
+    def verify(number: int, part: Part) -> Coroutine[Any, Any, Outcome]:
+        of_this = partial(passed, number)
+        if number:
+            return _verified_apart(part, of_this)
+        return verify_part(connection, part, of_this)
+
     try:
         async with asyncio.TaskGroup() as tasks:
             verifying = [
-                tasks.create_task(_verified(part, number, passed), name=f"process {number}")
+                tasks.create_task(verify(number, part), name=f"part {number}")
                 for number, part in enumerate(parts)
             ]
     except ExceptionGroup as failures:
@@ -55,7 +67,7 @@ async def verify_apart(parts: Sequence[Part], on_progress: Callable[[int], None]
     return [task.result() for task in verifying]
 
 
-async def _verified(part: Part, number: int, passed: Callable[[int, int], None]) -> Outcome:
+async def _verified_apart(part: Part, on_progress: Callable[[int], None]) -> Outcome:
     process = await asyncio.create_subprocess_exec(
         # `-P`, and our own path: it imports what we would, not what lies in the current folder.
         *(sys.executable, "-P", "-m", _WORKER),
@@ -75,7 +87,7 @@ async def _verified(part: Part, number: int, passed: Callable[[int, int], None])
                 return message
             if isinstance(message, StreamerError):
                 raise message
-            passed(number, message)
+            on_progress(message)
     finally:
         with suppress(ProcessLookupError):
             process.kill()

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 from streamer.errors import TopicError
 from streamer.kafka.reader import LogReader
 from streamer.proof.outcome import Outcome
-from streamer.proof.part import Part, spans_of, verify_part
+from streamer.proof.part import Part, spans_of
 from streamer.proof.partitioning import partition_of
-from streamer.proof.processes import verify_apart
+from streamer.proof.processes import verify_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,10 +58,7 @@ async def verified(
     def passed(done: int) -> None:
         on_progress(done, total)
 
-    parts = whole.split(processes)
-    if len(parts) == 1:
-        return await verify_part(connection, whole, passed)
-    return Outcome.of_all(await verify_apart(parts, passed))
+    return Outcome.of_all(await verify_parts(connection, whole.split(processes), passed))
 
 
 async def _partitions(reader: LogReader, settings: KafkaSettings) -> int:
