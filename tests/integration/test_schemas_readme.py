@@ -140,7 +140,7 @@ async def test_the_chain_check_reads_records_that_no_json_decoder_follows(
         assert good.stdout.startswith("us_env_1: holds up to record 1, "), good.stderr
         await producer.send_and_wait(topic, b"[]", b"us_env_1")
         bad = await _check(published)
-    assert (bad.returncode, bad.stderr) == (1, "us_env_1: no audit record at offset 1\n")
+    assert (bad.returncode, bad.stderr) == (1, "us_env_1: broken at offset 1, behind 1\n")
 
 
 def test_the_chain_check_is_shown_as_it_is_and_imports_nothing_of_ours() -> None:
