@@ -235,6 +235,8 @@ class Seen:
             return
         for digest, moment in zip(digests, times, strict=True):
             segment = self._segment_of(moment)
+            # It may have come between the end of this one and the beginning of the next.
+            segment.ends_at = max(segment.ends_at, moment)
             segment.loose.add(digest)
             self._tidy(segment)
 

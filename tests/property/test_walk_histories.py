@@ -11,6 +11,7 @@ from collections import Counter
 
 import pytest
 
+from streamer.capture import seen
 from tests.support.histories import READINGS, History, Traits
 
 CHUNK = 250
@@ -47,6 +48,16 @@ def test_every_event_comes_out_exactly_once_in_1500_histories(chunk: int) -> Non
     combinations = Counter(trait.combination for trait in traits)
     assert len(combinations) == len(READINGS)
     assert min(combinations.values()) / CHUNK >= 0.05
+
+
+@pytest.mark.timeout(300)
+def test_every_event_comes_out_exactly_once_where_memory_is_cut_small(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What has been seen is kept, and forgotten, in stretches of three events."""
+    monkeypatch.setattr(seen, "SEGMENT_EVENTS", 3)
+    monkeypatch.setattr(seen, "LEAST_EVENTS", 3)
+    live_through(range(100))
 
 
 @pytest.mark.timeout(300)

@@ -78,6 +78,16 @@ def test_forgetting_lets_go_of_nothing_that_may_be_shown_again() -> None:
     assert len(seen) < len(known)
 
 
+def test_late_event_between_two_segments_is_forgotten_no_earlier_than_others() -> None:
+    """A segment stays as long as the newest that came late to it is of interest."""
+    seen = Seen()
+    seen.add(list(range(SEGMENT_EVENTS)), [at(0)] * SEGMENT_EVENTS, None)
+    seen.add([-1], [at(1000)], None)
+    seen.add([-2], [at(500)], None)
+    seen.forget_before(at(400))
+    assert seen.unknown([-2, -1], [at(500), at(1000)]) == set()
+
+
 def test_quiet_environment_is_not_remembered_for_hours() -> None:
     """One event a second, ten minutes of interest: never more than twice as many are kept."""
     seen = Seen()
