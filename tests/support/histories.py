@@ -123,11 +123,9 @@ class History:
         self.end_s = START_S + dice.choice((15.0, 40.0, 100.0))
         self.topic = Topic()
         self._profile = ServerProfile(self.page_size)
-        self._seen_visible: dict[str, Fact] = {}
-        self._long_walk = self._killed_in_walk = False
+        self._long_walk = self._in_walk = self._killed_in_walk = False
         self._look_began_s = 0.0
         self._look_requests = 0
-        self._late_ids: set[str] = set()
         Happenings(self.server, dice, START_S, self.end_s).make_up()
         if undated_share:
             for fact in self.server.facts:
@@ -200,12 +198,13 @@ class History:
         # A look that failed may have proved something without a capture that says so.
         claimed = self.cursor._read.watermark
         self._look_requests = 0
+        self._in_walk = False
         self.server.shown = {}
 
         async def fetch(request: PageRequest) -> Page:
-            if self._look_requests and self.random.random() < kills:
-                self._killed_in_walk = True
-                raise KilledError
+            if self._look_requests:
+                self._in_walk = True
+                self._may_die(kills)
             page = await self.server.fetch(request)
             if not self._look_requests:
                 self._look_began_s = self.server.answered_s
@@ -223,31 +222,31 @@ class History:
         if complete and begun_at is not None:
             self._check_look(scope, begun_at, before)
 
+    def _may_die(self, share: float) -> None:
+        if self.random.random() < share:
+            # With its only page read, a look is no walk that was cut short.
+            self._killed_in_walk |= self._in_walk
+            raise KilledError
+
     def _commit(self, capture: Capture, kills: float) -> None:
         dice, topic, cursor = self.random, self.topic, self.cursor
         readings = capture.readings
         assert [r.created_at for r in readings] == sorted(r.created_at for r in readings)
-        if dice.random() < kills:
-            self._killed_in_walk = True
-            raise KilledError
+        self._may_die(kills)
         first: int | None = None
         if len(readings) > 4 and dice.random() < 0.3:
             half = len(readings) // 2
             first = topic.append(readings[:half], dice.randrange(3))
             assert first is not None
             topic.position, topic.tail = cursor.position, min(cursor.tail(first), first)
-            if dice.random() < kills * 5:
-                self._killed_in_walk = True
-                raise KilledError
+            self._may_die(kills * 5)
             topic.append(readings[half:], 0)
         else:
             first = topic.append(readings, dice.randrange(3))
         if readings or dice.random() < 0.5:
             topic.tail = cursor.tail_after(capture, first, topic.end)
             topic.position = capture.position
-        if dice.random() < kills:
-            self._killed_in_walk = True
-            raise KilledError
+        self._may_die(kills)
         cursor.confirm(capture, first)
 
     # -- what is true ------------------------------------------------------------------------
