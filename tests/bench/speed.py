@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 EVENT_BYTES: Final = 1100
 PARTITIONS: Final = 12
 POLL_S: Final = 0.5
-"""Between two looks at the metrics: each has the daemon write all of them, which is not its work."""
+"""Between two looks at the metrics: to write them is not the work that is measured."""
 _RECORDS: Final = re.compile(r"^streamer_records_published_total\{.*\} ([0-9.e+]+)$", re.MULTILINE)
 
 
