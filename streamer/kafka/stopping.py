@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from aiokafka.errors import KafkaError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from aiokafka import AIOKafkaConsumer
 
 END_WITHIN_S: Final = 5.0
@@ -31,7 +33,7 @@ async def stop_consumer(consumer: AIOKafkaConsumer, *, within_s: float) -> None:
     """
     task = asyncio.current_task()
     cancels = 0 if task is None else task.cancelling()
-    with contextlib.suppress(KafkaError, OSError, TimeoutError):
+    with contextlib.suppress(KafkaError, OSError, TimeoutError), _unless_cancelled():
         async with asyncio.timeout(within_s):
             await consumer.stop()
             if task is not None and task.cancelling() > cancels:
@@ -48,17 +50,31 @@ async def _end(consumer: Any) -> None:  # noqa: ANN401 - what is ended has no pu
         "_commit_refresh_task",
         "_reset_committed_task",
     )
-    tasks = [
-        task
-        for task in (getattr(consumer._coordinator, name, None) for name in names)  # noqa: SLF001
-        if task is not None and not task.done()
-    ]
+    own = (getattr(consumer._coordinator, name, None) for name in names)  # noqa: SLF001
+    fetches = getattr(consumer._fetcher, "_pending_tasks", ())  # noqa: SLF001
+    tasks = [task for task in (*own, *fetches) if task is not None and not task.done()]
     for task in tasks:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks, timeout=END_WITHIN_S)
     for part in (consumer._fetcher, consumer._client):  # noqa: SLF001
         if part is not None:
-            with contextlib.suppress(KafkaError, OSError, TimeoutError):
+            with contextlib.suppress(KafkaError, OSError, TimeoutError), _unless_cancelled():
                 async with asyncio.timeout(END_WITHIN_S):
                     await part.close()
+
+
+@contextlib.contextmanager
+def _unless_cancelled() -> Iterator[None]:
+    """Let through the cancellation of the task that runs this, and no other.
+
+    aiokafka cancels fetches of its own and waits for them, and such a wait ends as if it was us who
+    were cancelled: so it is where the broker is away and a fetch waits for its next attempt.
+    """
+    task = asyncio.current_task()
+    cancels = 0 if task is None else task.cancelling()
+    try:
+        yield
+    except asyncio.CancelledError:
+        if task is not None and task.cancelling() > cancels:
+            raise

@@ -26,7 +26,7 @@ from tests.support.kafka_parts import (
 from tests.support.stranger import write_undecodable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from streamer.broker.local import LocalBroker
     from streamer.kafka.reader import Message
@@ -271,3 +271,22 @@ async def test_partitions_of_a_topic_are_known_as_soon_as_it_is_made(
     assert await reader.partitions(prefix) == []
     await make_topic(broker.bootstrap_servers, prefix, 3)
     assert await reader.partitions(prefix) == [0, 1, 2]
+
+
+async def test_broker_that_is_lost_while_it_is_read_is_said(
+    own_broker: Callable[..., Awaitable[LocalBroker]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading ends with a sentence, although the client is in the middle of an attempt."""
+    monkeypatch.setattr(reader_module, "STUCK_AFTER_S", 1.0)
+    broker = await own_broker()
+    topic = await make_topic(broker.bootstrap_servers, "t")
+    await publish(broker, topic, b"1")
+
+    async def read_on() -> None:
+        async with LogReader(connection_to(broker.bootstrap_servers, startup_timeout=5)) as reader:
+            end = (await reader.bounds(topic, 0))[1]
+            async for _ in reader.read(topic, 0, 0, end + 1):
+                broker.kill()
+
+    with pytest.raises(KafkaUnreachableError, match="has not moved for 1 s"):
+        await read_on()

@@ -7,6 +7,7 @@ import contextlib
 from typing import Any, cast
 
 import pytest
+from typing_extensions import override
 
 from streamer.kafka.stopping import stop_consumer
 
@@ -39,3 +40,23 @@ async def test_cancellation_that_the_client_swallows_is_not_lost() -> None:
 async def test_consumer_that_does_not_stop_is_ended_in_time() -> None:
     """Its own time-out is no cancellation of whoever stops it."""
     await stop_consumer(cast("Any", Swallowing()), within_s=0.01)
+
+
+class Fetching(Swallowing):
+    """Stops as aiokafka's does where the broker is away: it waits for a fetch that it cancelled."""
+
+    @override
+    async def stop(self) -> None:
+        """Cancel it and wait for it, which raises in whoever asked to stop."""
+        fetch = asyncio.ensure_future(asyncio.Event().wait())
+        await asyncio.sleep(0)
+        fetch.cancel()
+        await fetch
+
+
+async def test_cancellation_of_the_clients_own_task_is_not_that_of_the_caller() -> None:
+    """It ends nothing but the wait: whoever stops a consumer goes on."""
+    await stop_consumer(cast("Any", Fetching()), within_s=30)
+    task = asyncio.current_task()
+    assert task is not None
+    assert not task.cancelling()
