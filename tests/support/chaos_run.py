@@ -116,6 +116,8 @@ async def run_chaos(brokers: Brokers, prefix: str, plan: ChaosPlan) -> ChaosRepo
         last = await sandbox.emit_everywhere()
         await follower.until_published(last, within_s=plan.catch_up_s)
         report.longest_pause_s = pauses.longest_s
+        # The last fault may just have started one: Python itself would end by the signal.
+        await asyncio.gather(*(worker.web_url() for worker in workers))
         for code in await asyncio.gather(*map(_stopped, workers)):
             if code != CLEAN:
                 report.ended.append(f"the last stop of a worker ended with {code}")
