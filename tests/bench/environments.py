@@ -4,7 +4,7 @@ The installed `streamer run` against the sandbox and a real broker, default sett
 short `STALL_AFTER`, so that an environment that is polled too rarely shows. Counted once all have
 been read and are polled as seldom as quiet ones are; requests are those of the worker's metrics.
 
-Run it on a quiet machine, from the repository root:
+Ends with 1 if it is not as promised. Run it on a quiet machine, from the repository root:
 
     .venv/bin/python -m tests.bench.environments
 """
@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
 STALL_AFTER_S: Final = 60
 """Four times the idle interval."""
+
+PROMISED_REQUESTS_PER_S: Final = 60.0
+PROMISED_P99_S: Final = 2.0
+PROMISED_MB: Final = 250.0
+"""Of 500 environments, 5 of them active."""
 
 EVENTS_A_SECOND: Final = 5.0
 _REQUESTS: Final = re.compile(
@@ -76,6 +81,16 @@ class Cost(NamedTuple):
     def delay_s(self, percent: int) -> float:
         """The delay that so many percent of the events do not exceed."""
         return self.delays_s[min(len(self.delays_s) - 1, len(self.delays_s) * percent // 100)]
+
+    @property
+    def as_promised(self) -> bool:
+        """Whether it is within its bounds, and no environment was called stalled."""
+        return (
+            self.requests_per_s <= PROMISED_REQUESTS_PER_S
+            and self.delay_s(99) <= PROMISED_P99_S
+            and self.peak_mb < PROMISED_MB
+            and not self.unready
+        )
 
 
 async def measure(servers: str, prefix: str, scale: Scale, **settings: str) -> Cost:
@@ -159,8 +174,8 @@ async def run(scale: Scale) -> Cost:
             return await measure(servers, "bench", scale, WEB__STALL_AFTER=stall_after)
 
 
-def main() -> None:
-    """Measure, and print."""
+def main() -> int:
+    """Measure, print, and say whether it is as promised."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in Scale._field_defaults.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
@@ -176,7 +191,8 @@ def main() -> None:
         f" peak memory {cost.peak_mb:.0f} MB; not ready {len(cost.unready)} times"
         f" {cost.unready[:1]}\n"
     )
+    return 0 if cost.as_promised else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
