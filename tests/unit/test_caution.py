@@ -14,6 +14,8 @@ from tests.support.audit_records import event, sealed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from streamer.kafka.transaction import Message
+
 RECORDS = [
     Outgoing(b"us_env_one", one.value) for one in sealed(*(event(id=f"evt_{n}") for n in range(64)))
 ]
@@ -34,7 +36,7 @@ def parts(caution: Caution, records: Sequence[Outgoing]) -> list[Offer]:
 def test_the_one_record_is_found_wherever_it_stands(bad: int) -> None:
     """The broker's answers alone lead to it, within some halvings; what it takes is published."""
     caution = Caution(0)
-    published: list[Outgoing] = []
+    published: list[Message] = []
     attempts = 0
     while len(published) < len(RECORDS):
         attempts += 1
