@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from streamer.kafka.reader import LogReader
@@ -53,23 +53,20 @@ class Part:
     @property
     def offsets(self) -> int:
         """How many offsets of the audit topic are to be passed."""
-        return sum(end - start for start, end in self.records.values())
+        return sum(map(_length, self.records.values()))
 
     def split(self, count: int) -> list[Part]:
         """Return at most so many parts of about the same size, each of some partitions."""
         shares: list[Spans] = [{} for _ in range(count)]
         offsets = [0] * count
-        for number, (start, end) in sorted(
-            self.records.items(), key=lambda one: one[1][0] - one[1][1]
+        # The longest first, each to whoever has least.
+        for number in sorted(
+            self.records, key=lambda one: _length(self.records[one]), reverse=True
         ):
             least = offsets.index(min(offsets))
-            shares[least][number] = (start, end)
-            offsets[least] += end - start
-        return [
-            Part(self.settings, self.partitions, share, self.environment)
-            for share in shares
-            if share
-        ]
+            shares[least][number] = self.records[number]
+            offsets[least] += _length(self.records[number])
+        return [replace(self, records=share) for share in shares if share]
 
 
 async def verify_part(
@@ -141,6 +138,10 @@ class _Reading:
 async def spans_of(reader: LogReader, topic: str, partitions: Sequence[int]) -> Spans:
     """Return what a topic holds of each partition now."""
     return {each: await reader.bounds(topic, each) for each in partitions}
+
+
+def _length(span: tuple[int, int]) -> int:
+    return span[1] - span[0]
 
 
 def _whole(spans: Spans) -> frozenset[int]:
