@@ -164,7 +164,7 @@ class Daemon:
             lists = Lists(client)
             environments = Environments(lists.environments, included=settings.capture.environments)
             await self._patiently(environments.refresh)
-            checked = await self._topics(connection)
+            checked = await self._reach_kafka(lambda: topics.ensure(connection, settings.kafka))
             directory = Directory(
                 lists, client, wait_s=settings.enrichment.wait, on_lookup=self._incidents.lookup
             )
@@ -237,7 +237,7 @@ class Daemon:
             shards.membership = membership
             watching.append(tasks.create_task(_raise_failure(membership), name="membership"))
             try:
-                await membership.join()
+                await self._reach_kafka(membership.join)
                 self._starting = False
                 log.info("daemon.started", web=self.web_url, account=around.account_id)
                 await stop.wait()
@@ -248,16 +248,16 @@ class Daemon:
         if not shards.orderly:
             raise DisorderlyStopError
 
-    async def _topics(self, connection: Connection) -> topics.Topics:
-        """Make and check the topics; a broker that starts beside us is given its time.
+    async def _reach_kafka(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask Kafka for something at the start; a broker that starts beside us is given its time.
 
         Raises:
-            KafkaNotReadyError: Not reached within the start-up time-out, or not as they must be.
+            KafkaUnreachableError: Not within the start-up time-out.
         """
         give_up_at = time.monotonic() + self._settings.kafka.startup_timeout
         while True:
             try:
-                return await topics.ensure(connection, self._settings.kafka)
+                return await ask()
             except KafkaUnreachableError as error:
                 if time.monotonic() + KAFKA_RETRY_S >= give_up_at:
                     raise

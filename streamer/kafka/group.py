@@ -20,6 +20,7 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from typing_extensions import override
 
+from streamer.errors import KafkaUnreachableError
 from streamer.kafka.rival import Rival
 from streamer.kafka.stopping import stop_consumer
 
@@ -84,19 +85,19 @@ class Membership:
         self._owner = owner
         self._rival = None if settings.group_instance_id is None else Rival()
         session_ms = round(settings.session_timeout * 1000)
-        self._consumer = AIOKafkaConsumer(
-            **connection.options(),
-            group_id=settings.group_id,
-            group_instance_id=settings.group_instance_id,
-            session_timeout_ms=session_ms,
-            heartbeat_interval_ms=session_ms // HEARTBEATS_A_SESSION,
-            rebalance_timeout_ms=round(REBALANCE_TIMEOUT_S * 1000),
-            max_poll_interval_ms=round(IDLE_AT_MOST_S * 1000),
+        self._options: Final[dict[str, Any]] = {
+            "group_id": settings.group_id,
+            "group_instance_id": settings.group_instance_id,
+            "session_timeout_ms": session_ms,
+            "heartbeat_interval_ms": session_ms // HEARTBEATS_A_SESSION,
+            "rebalance_timeout_ms": round(REBALANCE_TIMEOUT_S * 1000),
+            "max_poll_interval_ms": round(IDLE_AT_MOST_S * 1000),
             # The only assignor that holds with this client: "sticky" is not.
-            partition_assignment_strategy=(RoundRobinPartitionAssignor,),
-            enable_auto_commit=False,
-            auto_offset_reset="latest",
-        )
+            "partition_assignment_strategy": (RoundRobinPartitionAssignor,),
+            "enable_auto_commit": False,
+            "auto_offset_reset": "latest",
+        }
+        self._consumer = self._make_consumer()
         self.failed: Final[asyncio.Future[None]] = asyncio.get_running_loop().create_future()
         self._mine: set[int] = set()
         self._staying: asyncio.Task[None] | None = None
@@ -106,12 +107,18 @@ class Membership:
         """Join the group; from now on the owner is told.
 
         Raises:
-            KafkaUnreachableError: Not within the start-up time-out.
+            KafkaUnreachableError: Kafka could not be spoken to; it may be tried again.
         """
         self._consumer.subscribe([self._topic], listener=_Listener(self))
-        with self._connection.explained("joining the consumer group"):
-            async with asyncio.timeout(self._connection.call_timeout_s):
-                await self._consumer.start()
+        try:
+            with self._connection.explained("joining the consumer group"):
+                async with asyncio.timeout(self._connection.call_timeout_s):
+                    await self._consumer.start()
+        except KafkaUnreachableError:
+            # It cannot be started twice.
+            await stop_consumer(self._consumer, within_s=LEAVE_WITHIN_S)
+            self._consumer = self._make_consumer()
+            raise
         self._staying = asyncio.create_task(self._stay(), name="group: stay")
 
     async def still_mine(self, shard: int) -> bool:
@@ -144,6 +151,9 @@ class Membership:
             self._staying.cancel()
             await asyncio.wait({self._staying})
         await stop_consumer(self._consumer, within_s=LEAVE_WITHIN_S)
+
+    def _make_consumer(self) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(**self._connection.options(), **self._options)
 
     async def _stay(self) -> None:
         """Ask for messages, again and again: only that keeps the place in the group.

@@ -30,6 +30,9 @@ CAPTURE = (
 )
 """Of the first capture: the transaction before it writes the shard's record."""
 
+JOINING = 2
+"""The first of the requests for metadata that the member of the group makes."""
+
 
 @pytest.mark.timeout(400)
 async def test_request_of_a_transaction_that_goes_wrong_loses_and_repeats_nothing(
@@ -45,6 +48,14 @@ async def test_request_of_a_transaction_that_goes_wrong_loses_and_repeats_nothin
     wrongs = [Wrong(*request, fault) for request in CAPTURE for fault in Fault]
     found = await asyncio.gather(*(run(number, wrong) for number, wrong in enumerate(wrongs)))
     assert [flaw for flaws in found for flaw in flaws] == []
+
+
+async def test_connection_that_is_lost_while_the_group_is_joined_is_made_again(
+    route: Route,
+) -> None:
+    """Once the topics have been looked at, as before: the broker is given its time at the start."""
+    wrong = Wrong(Api.METADATA, JOINING, Fault.LOSE_REQUEST)
+    assert await flaws_of(route, "joining", wrong, begun=True) == []
 
 
 @pytest.mark.chaos
