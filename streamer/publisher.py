@@ -9,12 +9,13 @@ offer, because the order of offers must be that of the numbers.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from streamer.audit.checkpoint import Checkpoint, EnvironmentName, Policy, encode
 from streamer.audit.encoder import Encoder
+from streamer.audit.fragments import Pieces
 from streamer.audit.normalize import read
 from streamer.offer import Encoded, offer_of, split
 
@@ -67,6 +68,7 @@ class Parts:
     privacy: Privacy
     account_id: str
     writer: str
+    pieces: Pieces = field(default_factory=Pieces)
 
 
 class _Understood(NamedTuple):
@@ -302,4 +304,5 @@ class Publisher:
             self._parts.account_id,
             max_record_bytes=self._committer.terms(self._key).max_record_bytes,
             privacy=self._parts.privacy,
+            pieces=self._parts.pieces,
         )

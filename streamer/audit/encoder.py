@@ -14,7 +14,7 @@ from streamer.audit import cloudevents, deadletter, fragments
 from streamer.audit.chain import Chain, Link
 from streamer.audit.cloudevents import Header
 from streamer.audit.deadletter import DeadLetter
-from streamer.audit.fragments import Kept, Piece
+from streamer.audit.fragments import Piece, Pieces
 from streamer.audit.members import LONGEST
 from streamer.audit.names import Named
 from streamer.audit.normalize import without_personal_data
@@ -24,7 +24,6 @@ from streamer.audit.record import SCHEMA, entity, quoted
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
-    from streamer.audit.catalog import Topic
     from streamer.audit.deadletter import Omission
     from streamer.audit.names import Names
     from streamer.audit.normalize import Draft
@@ -74,6 +73,7 @@ class Encoder:
         account_id: None as long as it is unknown.
         max_record_bytes: What the broker takes; a larger event becomes a dead letter and a stub.
         privacy: How personal data is published.
+        pieces: What encoders of the same account and privacy share; None: its own.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class Encoder:
         *,
         max_record_bytes: int,
         privacy: Privacy = CLEAR,
+        pieces: Pieces | None = None,
     ) -> None:
         self._privacy = privacy
         self._is_clear = privacy.is_clear
@@ -96,11 +97,10 @@ class Encoder:
         production = "true" if environment.is_prod else "false"
         self._where = f'{account},"environment":{where},"production":{production}}}'
         self._headers = cloudevents.constant_headers(environment.id)
-        self._actions: Kept[Topic, Piece] = Kept()
-        self._actors: Kept[str | None, Piece] = Kept()
-        self._spaces: Kept[str, Piece] = Kept()
-        self._targets: Kept[str | None, Piece] = Kept()
-        self._domains: Kept[str | None, str] = Kept()
+        pieces = pieces or Pieces()
+        self._actions, self._actors = pieces.actions, pieces.actors
+        self._spaces, self._targets = pieces.spaces, pieces.targets
+        self._domains = pieces.domains
 
     def encode(
         self,

@@ -6,6 +6,7 @@ is known of it changes, or until there are too many pieces, when all are written
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -39,7 +40,7 @@ K = TypeVar("K", bound="Hashable")
 V = TypeVar("V")
 
 
-class Kept(dict[K, V], Generic[K, V]):
+class _Kept(dict[K, V], Generic[K, V]):
     """A cache that is emptied when it is full: its entries are cheap to make again."""
 
     def keep(self, key: K, value: V) -> V:
@@ -57,6 +58,20 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
     headers: tuple[Header, ...] = ()
     named: Named | None = None
     target: Target | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """The pieces of all environments of an account: of each kind, up to a bound.
+
+    One for a process, not one for an environment: of those there may be a thousand.
+    """
+
+    actions: _Kept[Topic, Piece] = field(default_factory=_Kept)
+    actors: _Kept[str | None, Piece] = field(default_factory=_Kept)
+    spaces: _Kept[str, Piece] = field(default_factory=_Kept)
+    targets: _Kept[str | None, Piece] = field(default_factory=_Kept)
+    domains: _Kept[str | None, str] = field(default_factory=_Kept)
 
 
 def redacted(paths: tuple[str, ...]) -> bytes:

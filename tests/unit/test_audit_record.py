@@ -10,6 +10,7 @@ import pytest
 from streamer.audit import chain
 from streamer.audit.chain import genesis
 from streamer.audit.encoder import Encoder
+from streamer.audit.fragments import Pieces
 from streamer.audit.names import Named
 from streamer.audit.normalize import read
 from streamer.audit.record import NoRecordError, restore
@@ -332,3 +333,14 @@ def test_an_environment_of_which_only_the_id_is_known_has_records() -> None:
 def test_events_are_events() -> None:
     """The builder of these tests makes typed events, not stubs."""
     assert isinstance(row(), Event)
+
+
+def test_encoders_share_what_they_keep() -> None:
+    """What is kept of records is bounded for all environments together."""
+    pieces = Pieces()
+    for number in range(3):
+        environment = Environment(id=f"us_env_{number}", name="a")
+        bare = Encoder(environment, None, max_record_bytes=1_000_000, pieces=pieces)
+        drafts = [read(event(context={"actorId": f"us_usr_{one}"})) for one in range(1500)]
+        bare.encode(drafts, {}, "2026-03-01T12:00:00Z", genesis(environment.id))
+        assert len(pieces.actors) == 1500
