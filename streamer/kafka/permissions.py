@@ -100,7 +100,7 @@ async def _topics(connection: Connection, settings: KafkaSettings) -> Sequence[K
             lacks = _lacking(_ON_TOPIC, topic.operations, seen=topic.error != _TOPIC_FORBIDDEN)
             lacking.setdefault(lacks, []).append(topic.name)
     return [
-        _refusal(f"{'topic' if len(topics) == 1 else 'topics'} {', '.join(topics)}", lacks)
+        _refusal(f"{'topic' if len(topics) == 1 else 'topics'} {', '.join(sorted(topics))}", lacks)
         for lacks, topics in lacking.items()
         if lacks
     ]
