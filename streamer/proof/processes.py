@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _WORKER: Final = "streamer.proof.worker"
 
+ENDS_WITHIN_S: Final = 5.0
+"""After its last message, if that was no answer."""
+
 
 async def verify_parts(
     connection: Connection, parts: Sequence[Part], on_progress: Callable[[int], None]
@@ -88,6 +91,10 @@ async def _verified_apart(part: Part, on_progress: Callable[[int], None]) -> Out
             if isinstance(message, StreamerError):
                 raise message
             on_progress(message)
+        # It has ended, or is about to. Killed before it was waited for, it would have no exit code.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ENDS_WITHIN_S):
+                await process.wait()
     finally:
         with suppress(ProcessLookupError):
             process.kill()
