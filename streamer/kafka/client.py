@@ -27,6 +27,7 @@ from typing_extensions import override
 
 from streamer.config import ENVIRONMENT_PREFIX, LOOPBACK_HOSTS, SECRET_FIELDS
 from streamer.errors import KafkaUnreachableError, SettingsError
+from streamer.kafka.stopping import is_ended
 from streamer.sources import SecretFiles
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class Connection:
                     await client.start()
             yield client
         finally:
-            await client.close()
+            await is_ended(client.close(), within_s=self.call_timeout_s)
 
     @contextlib.contextmanager
     def explained(self, doing: str) -> Iterator[None]:

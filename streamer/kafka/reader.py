@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState
-from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
 from streamer.errors import KafkaUnreachableError, ShardRefusedError, TopicError
-from streamer.kafka.stopping import stop_consumer
+from streamer.kafka.stopping import is_ended, stop_consumer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -85,11 +83,12 @@ class LogReader:
         await self._close()
 
     async def _close(self) -> None:
-        if self._ends is not None:
-            with contextlib.suppress(KafkaError, TimeoutError):
-                async with asyncio.timeout(self._connection.call_timeout_s):
-                    await self._ends.close()
-        await stop_consumer(self._committed, within_s=self._connection.call_timeout_s)
+        within_s = self._connection.call_timeout_s
+        try:
+            if self._ends is not None:
+                await is_ended(self._ends.close(), within_s=within_s)
+        finally:
+            await stop_consumer(self._committed, within_s=within_s)
 
     async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """Where the partition begins, and its high watermark."""

@@ -1,24 +1,45 @@
-"""How a consumer is ended, also when its broker does not answer.
+"""How a client's parts are ended, also when its broker does not answer.
 
 aiokafka stops a consumer part by part, and says good-bye to the group in between: where nobody
-answers that, its tasks and connections would stay.
+answers that, its tasks and connections would stay. And it takes a cancellation of whoever waits for
+one of its tasks for that of the task, and goes on: what was cancelled would then run for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka.errors import KafkaError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable
 
     from aiokafka import AIOKafkaConsumer
 
 END_WITHIN_S: Final = 5.0
 """How long the parts of a consumer may take to end once they are cancelled: nobody is asked."""
+
+
+async def is_ended(ending: Awaitable[None], *, within_s: float) -> bool:
+    """Wait for the end of a part of the client; whether it came in time, and by itself.
+
+    Raises:
+        CancelledError: Whoever waits was cancelled, whatever the client made of it. A cancellation
+            of the client's own tasks, which ends such a wait as well, is not raised.
+    """
+    task = asyncio.current_task()
+    cancels = 0 if task is None else task.cancelling()
+    ended = False
+    try:
+        async with asyncio.timeout(within_s):
+            await ending
+            ended = True
+    except (KafkaError, OSError, TimeoutError, asyncio.CancelledError):
+        ended = False
+    if task is not None and task.cancelling() > cancels:
+        raise asyncio.CancelledError
+    return ended
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer, *, within_s: float) -> None:
@@ -31,16 +52,12 @@ async def stop_consumer(consumer: AIOKafkaConsumer, *, within_s: float) -> None:
     Raises:
         CancelledError: Whoever stops it was cancelled meanwhile.
     """
-    task = asyncio.current_task()
-    cancels = 0 if task is None else task.cancelling()
-    with contextlib.suppress(KafkaError, OSError, TimeoutError), _unless_cancelled():
-        async with asyncio.timeout(within_s):
-            await consumer.stop()
-            if task is not None and task.cancelling() > cancels:
-                # aiokafka takes it for that of the task of its own that it waited for.
-                raise asyncio.CancelledError
-            return
-    await _end(consumer)
+    ended = False
+    try:
+        ended = await is_ended(consumer.stop(), within_s=within_s)
+    finally:
+        if not ended:
+            await _end(consumer)
 
 
 async def _end(consumer: Any) -> None:  # noqa: ANN401 - what is ended has no public handle
@@ -59,22 +76,4 @@ async def _end(consumer: Any) -> None:  # noqa: ANN401 - what is ended has no pu
         await asyncio.wait(tasks, timeout=END_WITHIN_S)
     for part in (consumer._fetcher, consumer._client):  # noqa: SLF001
         if part is not None:
-            with contextlib.suppress(KafkaError, OSError, TimeoutError), _unless_cancelled():
-                async with asyncio.timeout(END_WITHIN_S):
-                    await part.close()
-
-
-@contextlib.contextmanager
-def _unless_cancelled() -> Iterator[None]:
-    """Let through the cancellation of the task that runs this, and no other.
-
-    aiokafka cancels fetches of its own and waits for them, and such a wait ends as if it was us who
-    were cancelled: so it is where the broker is away and a fetch waits for its next attempt.
-    """
-    task = asyncio.current_task()
-    cancels = 0 if task is None else task.cancelling()
-    try:
-        yield
-    except asyncio.CancelledError:
-        if task is not None and task.cancelling() > cancels:
-            raise
+            await is_ended(part.close(), within_s=END_WITHIN_S)

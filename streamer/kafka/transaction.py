@@ -12,7 +12,6 @@ aiokafka retries for ever with idempotence on, and neither `start()` nor `commit
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
@@ -36,6 +35,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.transaction import EndTxnRequest
 
 from streamer.errors import CommitRefusedError, CommitUnknownError, ShardLostError
+from streamer.kafka.stopping import is_ended
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -256,9 +256,7 @@ class TransactionalProducer:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=DISCARD_WITHIN_S)
-        with contextlib.suppress(KafkaError, OSError, TimeoutError):
-            async with asyncio.timeout(DISCARD_WITHIN_S):
-                await producer.client.close()
+        await is_ended(producer.client.close(), within_s=DISCARD_WITHIN_S)
         for task in tasks:
             if task.done() and not task.cancelled():
                 task.exception()  # Retrieved: it has been reported by the call it failed.

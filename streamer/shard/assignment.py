@@ -21,6 +21,9 @@ STOP_WITHIN_S: Final = 15.0
 """How long a running transaction may take to end when its shard is given back. More than the
 transaction time-out (10 s), after which the broker ends it anyway."""
 
+CANCELLED_WITHIN_S: Final = 5.0
+"""What does not even end when it is cancelled is left behind after this time: the group waits."""
+
 
 class Shards:
     """All shards of one worker.
@@ -93,6 +96,6 @@ class Shards:
         for task in late:
             task.cancel()
         if late:
-            await asyncio.wait(late)
+            await asyncio.wait(late, timeout=CANCELLED_WITHIN_S)
             self.orderly = False
             log.error("shard.stop_forced", shards=[task.get_name() for task in late])

@@ -290,3 +290,25 @@ async def test_broker_that_is_lost_while_it_is_read_is_said(
 
     with pytest.raises(KafkaUnreachableError, match="has not moved for 1 s"):
         await read_on()
+
+
+STEPS = 16
+"""More than it takes the loop to close a reader; the last ones find it closed."""
+
+
+async def test_reader_that_is_cancelled_while_it_closes_is_not_left_running(
+    broker: LocalBroker,
+) -> None:
+    """Whichever step of it: the client takes some of them for the end of a task of its own."""
+    outcomes = []
+    for steps in range(1, STEPS):
+        reader = LogReader(connection_to(broker.bootstrap_servers))
+        await reader.__aenter__()
+        closing = asyncio.ensure_future(reader.__aexit__())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        outcomes.append(closing.cancel())
+        await asyncio.wait({closing})
+        assert closing.cancelled() == outcomes[-1], f"cancelled at step {steps}, and went on"
+    assert outcomes[0], "no reader was still closing"
+    assert not outcomes[-1], "no reader had closed"

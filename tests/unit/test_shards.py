@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ import pytest
 
 from streamer.config import Settings
 from streamer.errors import CommitRefusedError
+from streamer.shard import assignment
 from streamer.shard.assignment import Shards
 from streamer.shard.lifecycle import Shard
 from streamer.telemetry.board import Board
@@ -34,6 +36,31 @@ async def test_worker_is_not_ready_from_revocation_until_it_is_assigned_shards_a
         assert web.not_ready() == []
         await shards.give_back(frozenset())
         assert web.not_ready() == NOBODY
+
+
+async def test_shard_that_ignores_its_cancellation_does_not_hold_up_the_group(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is left behind after a time, and the worker will not say that it stopped in order."""
+    monkeypatch.setattr(assignment, "STOP_WITHIN_S", 0.0)
+    monkeypatch.setattr(assignment, "CANCELLED_WITHIN_S", 0.0)
+    around, ended = SimpleNamespace(board=Board()), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        shards = Shards(cast("Any", around), tasks)
+        shard = Shard(0, cast("Any", None), cast("Any", around), is_first=False)
+        shards._running[0] = shard, tasks.create_task(_deaf(ended))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await shards.suspend(frozenset({0}))
+        assert not shards.orderly
+        ended.set()
+
+
+async def _deaf(ended: asyncio.Event) -> None:
+    """Go on when cancelled, as where a client swallows it."""
+    while not ended.is_set():
+        with contextlib.suppress(asyncio.CancelledError):
+            await ended.wait()
 
 
 @pytest.mark.parametrize("is_certain", [True, False])
