@@ -17,14 +17,13 @@ if TYPE_CHECKING:
 
     from streamer.commands.standings import Standing
 
-PIPE_WIDTH: Final = 240
-"""Characters of a line where no terminal bounds it."""
+PIPE_WIDTH: Final = 2000
+"""Characters of a line where no terminal bounds it: more than any needs, so that none is folded."""
 
-_TITLES: Final = ("shard", "sequence", "last poll", "watermark", "state")
-_NUMBERS: Final = frozenset(_TITLES) - {"state"}
+_NUMBERS: Final = ("shard", "sequence", "last poll", "watermark")
 _GAP: Final = 2
-_NAMES_AT_LEAST: Final = 20
-"""Characters of environment and writer together, however narrow the terminal is."""
+_NAME_AT_LEAST: Final = 8
+"""Columns for a name where the terminal is too narrow for the table: its right end gives way."""
 
 _CAPTION: Final = (
     "Ages. Last poll: as the newest checkpoint says; that of a quiet environment\n"
@@ -34,21 +33,21 @@ _UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def draw(found: Sequence[Standing], late: Collection[Standing], now: datetime) -> None:
-    """Print a line for each environment; those that are late in red."""
+    """Print a row for each environment; those that are late in red."""
     console = Console(highlight=False, markup=False, width=None if is_terminal() else PIPE_WIDTH)
-    cells = [_cells(one, now) for one in found]
-    used = sum(max(map(len, column)) + _GAP for column in zip(_TITLES, *cells, strict=True))
-    # A name may be as long as its owner likes, and must not push the numbers away.
-    left = max(_NAMES_AT_LEAST, console.width - used - _GAP)
-    name_width = left * 3 // 5
     table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
-    for title in ("environment", *_TITLES, "writer"):
-        table.add_column(title, no_wrap=True, justify="right" if title in _NUMBERS else "left")
-    for one, name, line in zip(found, _names(found), cells, strict=True):
+    # Names may be as long as their owners like. They are folded, not cut: what tells two
+    # environments apart is often at the end.
+    table.add_column("environment", overflow="fold", min_width=_NAME_AT_LEAST)
+    for title in _NUMBERS:
+        table.add_column(title, no_wrap=True, justify="right")
+    table.add_column("state", no_wrap=True)
+    table.add_column("writer", overflow="fold")
+    for one, name in zip(found, _names(found), strict=True):
         table.add_row(
-            _text(name, name_width),
-            *line,
-            _text(one.checkpoint.writer, left - name_width),
+            Text(clipped(name)),
+            *_cells(one, now),
+            Text(clipped(one.checkpoint.writer)),
             style="bold red" if one in late else "",
         )
     console.print(table)
@@ -74,9 +73,3 @@ def _cells(one: Standing, now: datetime) -> tuple[str, ...]:
     checkpoint = one.checkpoint
     ages = age(one.polled_s(now)), age(one.watermark_s(now))
     return (str(one.shard), f"{checkpoint.sequence:,}", *ages, checkpoint.state)
-
-
-def _text(text: str, width: int) -> Text:
-    shown = Text(clipped(text))
-    shown.truncate(width, overflow="ellipsis")
-    return shown

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from rich.cells import cell_len, chop_cells
 
 from streamer.audit.checkpoint import SHARD_KEY, Checkpoint, EnvironmentName, encode, encode_shard
 from streamer.kafka.client import Connection
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from streamer.broker.local import LocalBroker
 
 HOSTILE = "\x1b[2J\x9b31m[bold]\N{RIGHT-TO-LEFT OVERRIDE}\r\n" + "n" * 200
+WIDE = "人事データ取込環境" * 6
 TERMINAL_WIDTH = 80
 
 
@@ -148,12 +150,14 @@ async def test_no_environment_is_a_no_to_whoever_expects_one(topic: Checkpoints)
 
 
 async def test_a_terminal_of_80_columns_shows_a_table_and_obeys_no_name(topic: Checkpoints) -> None:
-    """One line for each environment, whatever it is called, and two of one name by their ids."""
+    """Names are folded and none is cut, numbers stay whole, two of one name show their ids."""
+    alike = [f"{'customer-onboarding-of-the-north-' * 2}{which}" for which in ("east", "west")]
     await topic.write(
         0,
         checkpoint("us_env_a", name=HOSTILE, writer=HOSTILE, sequence=1_048_213),
         checkpoint("us_env_b", name="twice"),
         checkpoint("us_env_c", name="twice"),
+        *(checkpoint(f"us_env_{name}", name=name) for name in (*alike, WIDE)),
     )
 
     def at_terminal() -> str:
@@ -174,11 +178,14 @@ async def test_a_terminal_of_80_columns_shows_a_table_and_obeys_no_name(topic: C
 
     shown = await asyncio.to_thread(at_terminal)
     lines = shown.split("\r\n")
-    assert len(lines) == 7
-    assert all(len(line) <= TERMINAL_WIDTH for line in lines)
+    assert max(map(cell_len, lines)) <= TERMINAL_WIDTH
     assert "1,048,213" in shown
-    assert "polled" in shown
-    assert {"us_env_b", "us_env_c"} <= {line.split()[0] for line in lines if line}
+    assert shown.count(" polled ") == 6
+    width = lines[0].index("shard")
+    names = [chop_cells(line, width)[0].strip() for line in lines if line]
+    assert {"us_env_b", "us_env_c"} <= set(names)
+    for name in (*alike, WIDE):
+        assert name in "".join(names)
     for harmful in ("\x1b[2J", "\x9b", "\N{RIGHT-TO-LEFT OVERRIDE}"):
         assert harmful not in shown
     assert "\\x1b" in shown
