@@ -1,6 +1,6 @@
 """Workers and brokers killed, paused and stopped: a minute in every run, any time by command.
 
-`pytest -m chaos tests/chaos/test_faults.py --minutes 30 --report chaos.json -s`
+`pytest -m chaos tests/chaos/test_faults.py --minutes 28 --report chaos.json -s`
 """
 
 from __future__ import annotations

@@ -21,12 +21,13 @@ class Kind(Enum):
 
 
 A_MINUTE: Final = {
-    Kind.KILL_WORKER: 100 / 30,
-    Kind.STOP_WORKER: 25 / 30,
-    Kind.FREEZE_WORKER: 15 / 30,
-    Kind.KILL_BROKER: 20 / 30,
+    Kind.KILL_WORKER: 106 / 28,
+    Kind.STOP_WORKER: 27 / 28,
+    Kind.FREEZE_WORKER: 16 / 28,
+    Kind.KILL_BROKER: 22 / 28,
 }
-"""How many of each there are; at least one."""
+"""How many of each there are; at least one. In half an hour, with what comes before and after them,
+there is time for 28 minutes of faults."""
 
 _LASTS_S: Final = {
     Kind.KILL_WORKER: (0.0, 2.0),
