@@ -18,6 +18,8 @@ import pytest
 
 from streamer.broker.local import LocalBroker
 from streamer.broker.snapshot import make_snapshot
+from streamer.kafka.topics import ensure
+from tests.support.deployment import Deployment
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -54,6 +56,18 @@ def broker(_quick_starts: None) -> Iterator[LocalBroker]:
 def prefix() -> str:
     """What the names of a test's topics, groups and transactional ids begin with."""
     return f"t{secrets.token_hex(5)}"
+
+
+@pytest.fixture
+def deploy(broker: LocalBroker, prefix: str) -> Callable[[int], Awaitable[Deployment]]:
+    """Creates empty topics with as many partitions as it is told."""
+
+    async def create(partitions: int) -> Deployment:
+        deployment = Deployment(broker, prefix, partitions)
+        await ensure(deployment.connection, deployment.kafka)
+        return deployment
+
+    return create
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.kafka_parts import make_topic
 from tests.support.sandbox_process import SandboxProcess
-from tests.support.streamer_command import Result, streamer
+from tests.support.streamer_command import Result, kafka_variables, streamer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,10 +30,8 @@ def settings(broker: LocalBroker, prefix: str, sandbox: SandboxProcess) -> dict[
     """Variables with which everything is well."""
     return {
         **sandbox.environ,
-        "STREAMER_KAFKA__BOOTSTRAP_SERVERS": broker.bootstrap_servers,
-        "STREAMER_KAFKA__TOPIC_PREFIX": prefix,
+        **kafka_variables(broker, prefix),
         "STREAMER_KAFKA__PARTITIONS": "2",
-        "STREAMER_KAFKA__STARTUP_TIMEOUT": "10",
     }
 
 

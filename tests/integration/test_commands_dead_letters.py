@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
-import pty
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +18,8 @@ from tests.support.audit_follower import AuditFollower
 from tests.support.daemon_process import DaemonProcess, environ_of
 from tests.support.kafka_parts import commit, kafka_settings, started
 from tests.support.sandbox_process import SandboxProcess
+from tests.support.streamer_command import at_terminal, kafka_variables, streamer
 from tests.support.streamer_command import environment as variables
-from tests.support.streamer_command import streamer
 
 if TYPE_CHECKING:
     from streamer.broker.local import LocalBroker
@@ -33,15 +31,6 @@ HOSTILE = (
     b'{"id":"us_evt_b3","topic":7,"payload":"\x7f\xc2\x9b2J"}',
 )
 """Wrong types; no id, and no UTF-8; what a terminal would obey."""
-
-
-def settings_of(broker: LocalBroker, prefix: str) -> dict[str, str]:
-    """What the command is told."""
-    return {
-        "STREAMER_KAFKA__BOOTSTRAP_SERVERS": broker.bootstrap_servers,
-        "STREAMER_KAFKA__TOPIC_PREFIX": prefix,
-        "STREAMER_KAFKA__STARTUP_TIMEOUT": "10",
-    }
 
 
 def sha256_id(raw: bytes) -> str:
@@ -87,7 +76,7 @@ async def test_what_the_daemon_could_not_read_is_listed_and_comes_back_in_one_pi
             assert await daemon.stop() == 0
             found = await follower.findings(await sandbox.ledger())
     assert found.flaws == []
-    settings = settings_of(broker, prefix)
+    settings = kafka_variables(broker, prefix)
 
     listed = await streamer("dead-letters", "list", "--json", settings=settings)
     assert listed.code == 0, listed.err
@@ -127,7 +116,7 @@ class Topic:
     def __init__(self, broker: LocalBroker, prefix: str) -> None:
         self.kafka = kafka_settings(broker.bootstrap_servers, prefix, partitions=2)
         self.connection = Connection(self.kafka)
-        self.settings = settings_of(broker, prefix)
+        self.settings = kafka_variables(broker, prefix)
 
     async def publish(self, environment: str, *messages: tuple[bytes, dict[str, str]]) -> None:
         """Commit messages with these headers."""
@@ -219,23 +208,10 @@ async def test_at_a_terminal_nothing_is_obeyed(topic: Topic) -> None:
     value = f"<{ESCAPES}>".encode() + b"\xff"
     await topic.publish("us_env_a", (value, headers(f"us_evt_{ESCAPES}", reason=ESCAPES)))
 
-    def at_terminal(*arguments: str) -> bytes:
-        ours, theirs = pty.openpty()
-        try:
-            program = [sys.executable, "-m", "streamer", "dead-letters", *arguments]
-            actions = [(os.POSIX_SPAWN_DUP2, theirs, 1)]
-            pid = os.posix_spawn(
-                sys.executable, program, variables(topic.settings), file_actions=actions
-            )
-            assert os.waitpid(pid, 0)[1] == 0
-            return os.read(ours, 65_536)
-        finally:
-            os.close(ours)
-            os.close(theirs)
-
     for arguments in (["list"], ["show", f"us_evt_{ESCAPES}"]):
-        shown = await asyncio.to_thread(at_terminal, *arguments)
-        assert b"\\x1b[2J" in shown
-        for harmful in (b"\x1b", b"\x9b", "\N{RIGHT-TO-LEFT OVERRIDE}".encode()):
-            assert harmful not in shown
-        assert shown.count(b"\n") == 1
+        result = await at_terminal("dead-letters", *arguments, settings=topic.settings)
+        assert result.code == 0, result.everything
+        assert "\\x1b[2J" in result.out
+        for harmful in ("\x1b", "\x9b", "\N{RIGHT-TO-LEFT OVERRIDE}"):
+            assert harmful not in result.out
+        assert result.out.count("\n") == 1

@@ -21,7 +21,7 @@ from streamer.sandbox.options import SandboxOptions
 from tests.support.inventory import UNTIL, thing
 from tests.support.kafka_parts import commit, kafka_settings, started
 from tests.support.sandbox_process import SandboxProcess
-from tests.support.streamer_command import Result, streamer
+from tests.support.streamer_command import Result, kafka_variables, streamer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,11 +42,7 @@ class Topic:
     def __init__(self, broker: LocalBroker, prefix: str) -> None:
         self.kafka = kafka_settings(broker.bootstrap_servers, prefix, partitions=PARTITIONS)
         self.connection = Connection(self.kafka)
-        self.settings = {
-            "STREAMER_KAFKA__BOOTSTRAP_SERVERS": broker.bootstrap_servers,
-            "STREAMER_KAFKA__TOPIC_PREFIX": prefix,
-            "STREAMER_KAFKA__STARTUP_TIMEOUT": "10",
-        }
+        self.settings = kafka_variables(broker, prefix)
 
     async def publish(
         self,

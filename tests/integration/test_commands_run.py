@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.sandbox_process import SandboxProcess
-from tests.support.streamer_command import finish, start, streamer
+from tests.support.streamer_command import finish, kafka_variables, start, streamer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,10 +27,8 @@ async def settings(broker: LocalBroker, prefix: str) -> AsyncIterator[dict[str, 
     async with SandboxProcess(events=50, environments=2) as sandbox:
         yield {
             **sandbox.environ,
-            "STREAMER_KAFKA__BOOTSTRAP_SERVERS": broker.bootstrap_servers,
-            "STREAMER_KAFKA__TOPIC_PREFIX": prefix,
+            **kafka_variables(broker, prefix),
             "STREAMER_KAFKA__PARTITIONS": "2",
-            "STREAMER_KAFKA__STARTUP_TIMEOUT": "10",
             "STREAMER_WEB__PORT": "0",
         }
 

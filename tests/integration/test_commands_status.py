@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import pty
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +16,7 @@ from streamer.kafka.topics import ensure
 from streamer.kafka.transaction import Outgoing
 from tests.support.audit_records import CHECKPOINT, SHARD
 from tests.support.kafka_parts import commit, kafka_settings, started
-from tests.support.streamer_command import environment as variables
-from tests.support.streamer_command import streamer
+from tests.support.streamer_command import at_terminal, kafka_variables, streamer
 
 if TYPE_CHECKING:
     from streamer.broker.local import LocalBroker
@@ -53,11 +48,7 @@ class Checkpoints:
 
     def __init__(self, broker: LocalBroker, prefix: str) -> None:
         self.kafka = kafka_settings(broker.bootstrap_servers, prefix)
-        self.settings = {
-            "STREAMER_KAFKA__BOOTSTRAP_SERVERS": broker.bootstrap_servers,
-            "STREAMER_KAFKA__TOPIC_PREFIX": prefix,
-            "STREAMER_KAFKA__STARTUP_TIMEOUT": "10",
-        }
+        self.settings = kafka_variables(broker, prefix)
 
     async def write(self, partition: int, *values: Checkpoint | bytes) -> None:
         """Commit checkpoints, each under its environment; bytes are an environment that is gone."""
@@ -160,24 +151,10 @@ async def test_a_terminal_of_80_columns_shows_a_table_and_obeys_no_name(topic: C
         *(checkpoint(f"us_env_{name}", name=name) for name in (*alike, WIDE)),
     )
 
-    def at_terminal() -> str:
-        ours, theirs = pty.openpty()
-        try:
-            wide = {"COLUMNS": str(TERMINAL_WIDTH), "TERM": "dumb"}
-            pid = os.posix_spawn(
-                sys.executable,
-                [sys.executable, "-m", "streamer", "status"],
-                variables(topic.settings | wide),
-                file_actions=[(os.POSIX_SPAWN_DUP2, theirs, 1)],
-            )
-            assert os.waitpid(pid, 0)[1] == 0
-            return os.read(ours, 65_536).decode()
-        finally:
-            os.close(ours)
-            os.close(theirs)
-
-    shown = await asyncio.to_thread(at_terminal)
-    lines = shown.split("\r\n")
+    result = await at_terminal("status", settings=topic.settings | {"TERM": "dumb"})
+    assert result.code == 0, result.everything
+    shown = result.out
+    lines = shown.splitlines()
     assert max(map(cell_len, lines)) <= TERMINAL_WIDTH
     assert "1,048,213" in shown
     assert shown.count(" polled ") == 6

@@ -18,7 +18,7 @@ from streamer.kafka.reader import LogReader
 from streamer.kafka.topics import ensure
 from streamer.kafka.transaction import Outgoing
 from tests.support.kafka_parts import commit, kafka_settings, started
-from tests.support.streamer_command import finish, start, streamer
+from tests.support.streamer_command import finish, kafka_variables, start, streamer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,11 +53,7 @@ class Topic:
     def __init__(self, broker: LocalBroker, prefix: str) -> None:
         self.kafka = kafka_settings(broker.bootstrap_servers, prefix, partitions=PARTITIONS)
         self.connection = Connection(self.kafka)
-        self.settings = {
-            "STREAMER_KAFKA__BOOTSTRAP_SERVERS": broker.bootstrap_servers,
-            "STREAMER_KAFKA__TOPIC_PREFIX": prefix,
-            "STREAMER_KAFKA__STARTUP_TIMEOUT": "10",
-        }
+        self.settings = kafka_variables(broker, prefix)
 
     async def publish(
         self, environment: str, values: Sequence[bytes], *, topic: str | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.kafka_parts import make_topic
-from tests.support.streamer_command import streamer
+from tests.support.streamer_command import kafka_variables, streamer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,12 +18,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def settings(broker: LocalBroker, prefix: str) -> dict[str, str]:
     """Variables for a deployment of the test's own."""
-    return {
-        "STREAMER_KAFKA__BOOTSTRAP_SERVERS": broker.bootstrap_servers,
-        "STREAMER_KAFKA__TOPIC_PREFIX": prefix,
-        "STREAMER_KAFKA__PARTITIONS": "3",
-        "STREAMER_KAFKA__STARTUP_TIMEOUT": "10",
-    }
+    return kafka_variables(broker, prefix) | {"STREAMER_KAFKA__PARTITIONS": "3"}
 
 
 async def test_topics_that_were_created_pass_the_check(settings: Mapping[str, str]) -> None:

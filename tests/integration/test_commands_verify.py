@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import pty
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,66 +12,26 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from streamer.audit.chain import Link, genesis, unseal
-from streamer.kafka.client import Connection
-from streamer.kafka.topics import ensure
 from streamer.kafka.transaction import Outgoing
 from streamer.proof.findings import Kind
 from streamer.proof.reading import verified
-from tests.support.damages import DAMAGES, ENVIRONMENT, KEY, intact
-from tests.support.kafka_parts import commit, kafka_settings, started
+from tests.support.damages import DAMAGES, ENVIRONMENT, KEY, ONE_OF_EACH, intact
+from tests.support.kafka_parts import commit, started
 from tests.support.published import Published, checkpoint_of, events_of, sealed
-from tests.support.streamer_command import environment as variables
-from tests.support.streamer_command import streamer
+from tests.support.streamer_command import at_terminal, streamer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable
 
-    from streamer.broker.local import LocalBroker
-    from streamer.kafka.reader import Message
+    from tests.support.deployment import Deployment
 
 ESCAPES = "\x1b[2J\x9b31m\N{RIGHT-TO-LEFT OVERRIDE}"
 
-ONE_OF_EACH = {tuple(found): damage for damage, found in DAMAGES.items()}.values()
-"""A damage for each kind; all of them are tried without a broker."""
-
-
-class Deployment:
-    """The topics of a deployment, with as many partitions as it is told."""
-
-    def __init__(self, broker: LocalBroker, prefix: str, partitions: int) -> None:
-        self.kafka = kafka_settings(broker.bootstrap_servers, prefix, partitions=partitions)
-        self.connection = Connection(self.kafka)
-        self.settings = {
-            "STREAMER_KAFKA__BOOTSTRAP_SERVERS": broker.bootstrap_servers,
-            "STREAMER_KAFKA__TOPIC_PREFIX": prefix,
-            "STREAMER_KAFKA__STARTUP_TIMEOUT": "10",
-        }
-
-    async def publish(self, published: Published, partition: int = 0) -> None:
-        """Commit everything in one transaction."""
-        audit, letters = self.kafka.audit_topic, self.kafka.dead_letter_topic
-        messages = {audit: _outgoing(published.records), letters: _outgoing(published.letters)}
-        checkpoints = {self.kafka.checkpoint_topic: _outgoing(published.checkpoints)}
-        async with started(self.connection, f"{audit}.{partition}", partition=partition) as writer:
-            sent = {topic: each for topic, each in messages.items() if each}
-            await commit(writer, sent, {topic: each for topic, each in checkpoints.items() if each})
-
-    async def kinds(self, processes: int | None = None) -> list[Kind]:
-        """What is found."""
-        outcome = await verified(self.connection, self.kafka, processes=processes)
-        return [one.kind for one in outcome.findings.described]
-
-
-def _outgoing(messages: Iterable[Message]) -> list[Outgoing]:
-    return [Outgoing(one.key or b"", one.value, list(one.headers)) for one in messages]
-
 
 @pytest.fixture
-async def deployment(broker: LocalBroker, prefix: str) -> Deployment:
+async def deployment(deploy: Callable[[int], Awaitable[Deployment]]) -> Deployment:
     """Empty topics of one partition."""
-    made = Deployment(broker, prefix, 1)
-    await ensure(made.connection, made.kafka)
-    return made
+    return await deploy(1)
 
 
 @pytest.mark.parametrize("damage", ONE_OF_EACH, ids=lambda one: one.__name__)
@@ -149,11 +106,10 @@ async def test_what_does_not_hold_is_said_with_what_to_do(deployment: Deployment
 
 
 async def test_records_in_the_partition_of_another_key_are_misplaced(
-    broker: LocalBroker, prefix: str
+    deploy: Callable[[int], Awaitable[Deployment]],
 ) -> None:
     """As when the partition count was changed."""
-    deployment = Deployment(broker, prefix, 2)
-    await ensure(deployment.connection, deployment.kafka)
+    deployment = await deploy(2)
     published = Published.of(ENVIRONMENT, events_of(2))
     for partition in (0, 1):
         await deployment.publish(published, partition)
@@ -234,29 +190,12 @@ async def test_nothing_published_and_nothing_there_are_told_apart(
 async def test_at_a_terminal_there_is_a_bar_and_nothing_is_obeyed(deployment: Deployment) -> None:
     """A key that is hostile to a terminal is shown as what it is."""
     published = intact()
-    key = f"us_env_{ESCAPES}".encode()
     foreign = Published.of(f"us_env_{ESCAPES}", events_of(1))
     published.records += foreign.records
     await deployment.publish(published)
-
-    def at_terminal() -> tuple[int, bytes, bytes]:
-        ours, theirs = pty.openpty()
-        err_ours, err_theirs = pty.openpty()
-        try:
-            actions = [(os.POSIX_SPAWN_DUP2, theirs, 1), (os.POSIX_SPAWN_DUP2, err_theirs, 2)]
-            program = [sys.executable, "-m", "streamer", "verify"]
-            pid = os.posix_spawn(
-                sys.executable, program, variables(deployment.settings), file_actions=actions
-            )
-            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            return code, os.read(ours, 65_536), os.read(err_ours, 65_536)
-        finally:
-            for end in (ours, theirs, err_ours, err_theirs):
-                os.close(end)
-
-    code, out, err = await asyncio.to_thread(at_terminal)
-    assert code == 5
-    assert b"Verifying" in err
-    assert b"\\x1b[2J" in out
-    for harmful in (b"\x1b[2J", b"\x9b", "\N{RIGHT-TO-LEFT OVERRIDE}".encode(), key):
-        assert harmful not in out
+    result = await at_terminal("verify", settings=deployment.settings)
+    assert result.code == 5
+    assert "Verifying" in result.err
+    assert "\\x1b[2J" in result.out
+    for harmful in ("\x1b[2J", "\x9b", "\N{RIGHT-TO-LEFT OVERRIDE}"):
+        assert harmful not in result.out

@@ -6,26 +6,34 @@ import asyncio
 import json
 import os
 import signal
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from streamer.kafka.topics import ensure
 from streamer.proof.findings import Kind
 from streamer.proof.partitioning import partition_of
 from streamer.proof.reading import verified
-from tests.integration.test_commands_verify import ONE_OF_EACH, Deployment
-from tests.support.damages import DAMAGES, ENVIRONMENT, KEY, intact, two_removed
+from tests.support.damages import (
+    DAMAGES,
+    ENVIRONMENT,
+    KEY,
+    ONE_OF_EACH,
+    intact,
+    two_removed,
+)
 from tests.support.kafka_parts import started
 from tests.support.published import Published, events_of
 from tests.support.stranger import write_undecodable
 from tests.support.streamer_command import finish, start, streamer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from streamer.broker.local import LocalBroker
+    from tests.support.deployment import Deployment
 
 OTHER: Final = "us_env_5"
 PARTITIONS: Final = 2
@@ -34,11 +42,10 @@ HOME: Final = partition_of(KEY, PARTITIONS)
 
 
 @pytest.fixture
-async def deployment(broker: LocalBroker, prefix: str) -> Deployment:
+async def deployment(deploy: Callable[[int], Awaitable[Deployment]]) -> Deployment:
     """Topics of two partitions; in one of them is an environment that keeps its promises."""
     assert partition_of(OTHER.encode(), PARTITIONS) == 1 - HOME
-    made = Deployment(broker, prefix, PARTITIONS)
-    await ensure(made.connection, made.kafka)
+    made = await deploy(PARTITIONS)
     await made.publish(Published.of(OTHER, events_of(3)), 1 - HOME)
     return made
 
@@ -114,6 +121,28 @@ async def test_whatever_ends_it_ends_its_processes(
     deployment: Deployment, number: signal.Signals, code: int
 ) -> None:
     """Ctrl-C, a request to stop and a kill, in the middle of reading: no process is left."""
+    async with _reading(deployment) as (process, workers):
+        os.kill(process.pid, number)
+        result = await finish(process)
+        assert (result.code, result.everything) == (code, "")
+        async with asyncio.timeout(10):
+            while any(map(_is_there, workers)):  # noqa: ASYNC110 - other processes
+                await asyncio.sleep(0.02)
+
+
+async def test_a_process_that_is_killed_is_said(deployment: Deployment) -> None:
+    """As where memory runs short; the others are ended, and nothing is called verified."""
+    async with _reading(deployment) as (process, workers):
+        os.kill(workers[0], signal.SIGKILL)
+        result = await finish(process)
+    assert (result.code, result.out) == (1, "")
+    assert "ended without an answer (exit code -9)" in result.err
+    assert not any(map(_is_there, workers))
+
+
+@asynccontextmanager
+async def _reading(deployment: Deployment) -> AsyncIterator[tuple[Process, list[int]]]:
+    """A verification in the middle of its work, and the processes that it has started."""
     await deployment.publish(intact(), HOME)
     async with started(deployment.connection, "x", partition=HOME) as writer:
         # Nobody can read past an open transaction: they wait.
@@ -121,31 +150,8 @@ async def test_whatever_ends_it_ends_its_processes(
         await inner.begin_transaction()
         await inner.send_and_wait(deployment.kafka.audit_topic, b"open", KEY, HOME)
         process = await start("verify", "--processes", "2", settings=deployment.settings)
-        workers = await _until_workers(process.pid)
-        os.kill(process.pid, number)
-        result = await finish(process)
-        assert (result.code, result.everything) == (code, "")
-        async with asyncio.timeout(10):
-            while any(map(_is_there, workers)):  # noqa: ASYNC110 - other processes
-                await asyncio.sleep(0.02)
+        yield process, await _until_workers(process.pid)
         await inner.abort_transaction()
-
-
-async def test_a_process_that_is_killed_is_said(deployment: Deployment) -> None:
-    """As where memory runs short; the others are ended, and nothing is called verified."""
-    await deployment.publish(intact(), HOME)
-    async with started(deployment.connection, "x", partition=HOME) as writer:
-        inner: Any = writer._producer
-        await inner.begin_transaction()
-        await inner.send_and_wait(deployment.kafka.audit_topic, b"open", KEY, HOME)
-        process = await start("verify", "--processes", "2", settings=deployment.settings)
-        workers = await _until_workers(process.pid)
-        os.kill(workers[0], signal.SIGKILL)
-        result = await finish(process)
-        await inner.abort_transaction()
-    assert (result.code, result.out) == (1, "")
-    assert "ended without an answer (exit code -9)" in result.err
-    assert not any(map(_is_there, workers))
 
 
 async def _until_workers(pid: int) -> list[int]:

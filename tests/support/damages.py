@@ -292,3 +292,6 @@ DAMAGES: Final[dict[Callable[[Published], None], list[Kind]]] = {
     letter_foreign: [Kind.DEAD_LETTER],
 }
 """Each with what is found, and nothing else."""
+
+ONE_OF_EACH: Final = {tuple(found): damage for damage, found in DAMAGES.items()}.values()
+"""A damage for each kind, where trying all of them takes too long."""
