@@ -7,9 +7,10 @@ import json
 import signal
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
-from streamer.audit.checkpoint import Checkpoint, EnvironmentName, Policy, encode
+from streamer.audit.checkpoint import EnvironmentName, encode
 from streamer.commands.selection import Selection
 from streamer.commands.tail_filter import Filter
 from streamer.kafka.client import Connection
@@ -17,6 +18,7 @@ from streamer.kafka.partitions import partition_of
 from streamer.kafka.reader import LogReader
 from streamer.kafka.topics import ensure
 from streamer.kafka.transaction import Outgoing
+from tests.support.audit_records import CHECKPOINT
 from tests.support.kafka_parts import commit, kafka_settings, started
 from tests.support.streamer_command import finish, kafka_variables, start, streamer
 
@@ -226,22 +228,8 @@ async def test_an_environment_that_is_not_there_is_answered_with_those_that_are(
 ) -> None:
     """A name that nobody has is said to be that; nothing is said of one that somebody has."""
     for environment in ENVIRONMENTS:
-        checkpoint = encode(
-            Checkpoint(
-                account="us_acc_1",
-                environment=EnvironmentName(environment, f"name of {environment}"),
-                state="polled",
-                sequence=0,
-                head="00" * 32,
-                watermark=None,
-                polled=None,
-                swept=None,
-                seen_from=None,
-                tail=0,
-                policy=Policy((), "clear"),
-                writer="test",
-            )
-        )
+        named = EnvironmentName(environment, f"name of {environment}")
+        checkpoint = encode(msgspec.structs.replace(CHECKPOINT, environment=named))
         await topic.publish(environment, [checkpoint], topic=topic.kafka.checkpoint_topic)
     unknown = await streamer("tail", "--environment", "us_env_x", settings=topic.settings)
     assert (unknown.code, unknown.out) == (0, "")

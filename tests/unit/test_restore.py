@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import pytest
 
-from streamer.audit.checkpoint import Checkpoint, EnvironmentName, Policy, ShardRecord
+from streamer.audit.checkpoint import EnvironmentName, ShardRecord
 from streamer.audit.privacy import Privacy
 from streamer.capture.environments import Environments
 from streamer.config import Settings
@@ -15,6 +16,7 @@ from streamer.errors import ShardRefusedError
 from streamer.flatfile.server_profile import ServerProfile
 from streamer.shard.restore import Restore
 from streamer.shard.shard_record import compare
+from tests.support.audit_records import CHECKPOINT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,20 +49,7 @@ async def test_environment_that_is_no_longer_included_is_not_taken_up(
     restore = restore_among(Environments(nothing, included=included))
     for name in ("a", "b"):
         restore._take_checkpoint(
-            Checkpoint(
-                account="us_acc_one",
-                environment=EnvironmentName(name, name),
-                state="polled",
-                sequence=0,
-                head="00" * 32,
-                watermark=None,
-                polled=None,
-                swept=None,
-                seen_from=None,
-                tail=0,
-                policy=Policy((), "clear"),
-                writer="here/1",
-            )
+            msgspec.structs.replace(CHECKPOINT, environment=EnvironmentName(name, name))
         )
     assert [environment.id for environment in restore.environments] == taken_up
 
