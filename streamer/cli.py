@@ -126,9 +126,11 @@ Exit codes:
   0  done, or stopped in order
   1  anything else, also a stop that was not orderly
   2  usage, settings, a port or a data folder in use
-  3  Flatfile refused the credentials
+  3  Flatfile refused the credentials at start
   4  Kafka not reached in time, or topics or permissions wrong
   5  the answer of `verify`, `check`, `status` or `demo` is no
+
+Where Ctrl-C ended a command that was not yet done: 130.
 """
 
 NOT_INSTALLED: Final = "(not installed)"

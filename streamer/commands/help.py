@@ -36,7 +36,7 @@ class AlignedHelp:
         if not entries:
             return
         column = min(max(len(label) for label, _ in entries), LABELS_AT_MOST) + 2 * _GAP
-        lines = [f"{panel.title or 'Options'}:", ""]
+        lines = ["", f"{panel.title or 'Options'}:", ""]
         for label, text in entries:
             lines += _two_columns(label, text, column, _width(console))
         _write(console, "\n".join(lines))
@@ -49,7 +49,7 @@ class AlignedHelp:
     def render_description(self, console: Console, _: ConsoleOptions, description: object) -> None:
         """Write what the command does."""
         paragraphs = _plain(description, console).split("\n\n")
-        _write(console, "\n\n".join(_filled(part, _width(console)) for part in paragraphs) + "\n")
+        _write(console, "\n\n".join(_filled(part, _width(console)) for part in paragraphs))
 
 
 def _two_columns(label: str, text: str, column: int, width: int) -> Iterator[str]:

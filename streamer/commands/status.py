@@ -30,8 +30,8 @@ async def status(
 
     The last poll is when the last complete look at the environment began, as its newest checkpoint
     says. A checkpoint is written with every capture and every completed sweep, and of a quiet
-    environment every 15 minutes at the latest: so a healthy one can show up to 15 minutes. How it
-    is at this moment tell /readyz and /metrics of the worker.
+    environment every 15 minutes at the latest: so a healthy one can show up to 15 minutes. The
+    worker's /readyz and /metrics tell how it is at this moment.
 
     Args:
         config: TOML file with settings.

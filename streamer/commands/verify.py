@@ -53,7 +53,7 @@ async def verify(
     Args:
         config: TOML file with settings.
         environment: Only this one: its id.
-        processes: How many read beside each other. If not given: one a core, if there is enough.
+        processes: How many read beside each other. If not given: one a core, fewer for little.
         json: Print one JSON object, with the head of every chain.
     """
     silence_logs()

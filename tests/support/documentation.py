@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 from streamer import errors
 from streamer.audit.catalog import TOPICS
 from streamer.cli import COMMANDS
+from streamer.commands.terminal import INTERRUPTED
 from streamer.config import ENVIRONMENT_PREFIX, Settings
 from streamer.proof.findings import MEANINGS
 from streamer.telemetry.board import Board
@@ -36,6 +37,7 @@ _EXIT_CODES: Final = {
     3: "Flatfile refused the credentials at start",
     4: "Kafka not reached within the start-up time-out, or topics or permissions wrong",
     5: "the answer of `verify`, `check`, `status` or `demo` is no",
+    INTERRUPTED: "Ctrl-C ended a command that was not yet done",
 }
 
 

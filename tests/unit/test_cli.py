@@ -55,14 +55,16 @@ def _exit_codes(kind: type[StreamerError]) -> set[int]:
     return {kind.exit_code}.union(*(_exit_codes(each) for each in kind.__subclasses__()))
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "topics create", "topics check"])
+@pytest.mark.parametrize("name", [*COMMANDS, "topics create", "dead-letters show"])
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--help` of every command names it, says what it does, and exits 0 without an error."""
+    """`--help` of every command names it and says what it does, in parts that stand apart."""
     assert call([*name.split(), "--help"]) == 0
     captured = capsys.readouterr()
-    usage, _, summary, *_ = captured.out.splitlines()
+    usage, _, summary, *_ = lines = captured.out.splitlines()
     assert usage.startswith(f"Usage: streamer {name}")
     assert len(summary) > 30
+    headings = [place for place, line in enumerate(lines) if line in {"Arguments:", "Options:"}]
+    assert all(lines[place - 1] == lines[place + 1] == "" for place in headings)
     assert "object at 0x" not in captured.out
     assert "[default: ()]" not in captured.out
     assert captured.err == ""
