@@ -140,10 +140,11 @@ class Shard:
 
         Returns:
             Whether it can go on. One that does not run has to be stopped instead: a producer that
-            starts later would fence whoever is assigned the shard by then.
+            starts later would fence whoever is assigned the shard by then. One that was told to
+            stop, in the same moment, is told nothing more, and would wait for `go_on` without end.
         """
         commits = self._commits
-        if commits is None or self.state != "running":
+        if commits is None or self.state != "running" or self._stopping.is_set():
             return False
         self._free.clear()
         self._state.enter("draining")

@@ -13,6 +13,8 @@ from streamer.config import Settings
 from streamer.errors import CommitRefusedError
 from streamer.shard import assignment
 from streamer.shard.assignment import Shards
+from streamer.shard.caution import Caution
+from streamer.shard.commits import GroupCommits
 from streamer.shard.lifecycle import Shard
 from streamer.telemetry.board import Board
 from streamer.telemetry.metrics import Metrics
@@ -54,6 +56,26 @@ async def test_shard_that_ignores_its_cancellation_does_not_hold_up_the_group(
             await shards.suspend(frozenset({0}))
         assert not shards.orderly
         ended.set()
+
+
+async def test_shard_that_was_told_to_stop_is_not_held() -> None:
+    """A worker that stops as a rebalance begins waits for no shard that waits to go on."""
+    shard = Shard(0, cast("Any", None), cast("Any", SimpleNamespace(board=Board())), is_first=False)
+    nobody = cast("Any", None)
+    shard._commits = GroupCommits(
+        *(nobody, nobody),
+        shard=0,
+        end=0,
+        first=[],
+        limits=nobody,
+        caution=Caution(0),
+        incidents=nobody,
+    )
+    shard._state.enter("restoring")
+    shard._state.enter("running")
+    shard.stop()
+    assert not await shard.hold()
+    assert shard._free.is_set()
 
 
 async def _deaf(ended: asyncio.Event) -> None:
