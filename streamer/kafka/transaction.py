@@ -254,12 +254,13 @@ class TransactionalProducer:
         tasks = [*self._requesting, *([] if sender is None else [sender])]
         for task in tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=DISCARD_WITHIN_S)
-        await is_ended(producer.client.close(), within_s=DISCARD_WITHIN_S)
-        for task in tasks:
-            if task.done() and not task.cancelled():
-                task.exception()  # Retrieved: it has been reported by the call it failed.
+            task.add_done_callback(_take_note)  # It has been reported by the call it failed.
+        try:
+            if tasks:
+                await asyncio.wait(tasks, timeout=DISCARD_WITHIN_S)
+        finally:
+            # Also if whoever throws it away is cancelled: its connections would stay.
+            await is_ended(producer.client.close(), within_s=DISCARD_WITHIN_S)
 
     async def _send(
         self, messages: Mapping[str, Sequence[Message]]

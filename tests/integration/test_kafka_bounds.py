@@ -158,6 +158,22 @@ async def test_discard_in_a_transaction_leaves_nothing_visible(
     assert await values(servers, topic) == [b"next"]
 
 
+async def test_producer_whose_discard_is_cancelled_leaves_nothing(
+    broker: LocalBroker, prefix: str
+) -> None:
+    """A shard may be cancelled while it throws its producer away: connections end all the same."""
+    before = asyncio.all_tasks()
+    producer = producer_of(broker.bootstrap_servers, prefix)
+    await producer.start()
+    discarding = asyncio.create_task(producer.discard())
+    await asyncio.sleep(0)  # Up to where it waits for the client's own tasks.
+    discarding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await discarding
+    del producer, discarding
+    await nothing_left(before)
+
+
 async def test_paused_broker_bounds_reading(
     fragile: LocalBroker, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
