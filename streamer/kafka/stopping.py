@@ -8,6 +8,7 @@ one of its tasks for that of the task, and goes on: what was cancelled would the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka.errors import KafkaError
@@ -72,8 +73,14 @@ async def _end(consumer: Any) -> None:  # noqa: ANN401 - what is ended has no pu
     tasks = [task for task in (*own, *fetches) if task is not None and not task.done()]
     for task in tasks:
         task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=END_WITHIN_S)
-    for part in (consumer._fetcher, consumer._client):  # noqa: SLF001
-        if part is not None:
-            await is_ended(part.close(), within_s=END_WITHIN_S)
+    async with contextlib.AsyncExitStack() as parts:
+        # They are closed also if whoever stops it is cancelled, again, meanwhile.
+        for part in (consumer._client, consumer._fetcher):  # noqa: SLF001
+            if part is not None:
+                parts.push_async_callback(_close, part)
+        if tasks:
+            await asyncio.wait(tasks, timeout=END_WITHIN_S)
+
+
+async def _close(part: Any) -> None:  # noqa: ANN401 - as above
+    await is_ended(part.close(), within_s=END_WITHIN_S)

@@ -60,3 +60,38 @@ async def test_cancellation_of_the_clients_own_task_is_not_that_of_the_caller() 
     task = asyncio.current_task()
     assert task is not None
     assert not task.cancelling()
+
+
+class Part:
+    """A part of a consumer: a fetch of it does not end, and whether it was closed is known."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+        self.goes_on = asyncio.Event()
+        self._pending_tasks = {asyncio.ensure_future(self._fetch())}
+
+    async def close(self) -> None:
+        """Take note."""
+        self.is_closed = True
+
+    async def _fetch(self) -> None:
+        while not self.goes_on.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.goes_on.wait()
+
+
+async def test_parts_are_closed_although_whoever_stops_is_cancelled_twice() -> None:
+    """The second cancellation comes while what the first one left is being ended."""
+    consumer: Any = Swallowing()
+    consumer._fetcher, consumer._client = Part(), Part()
+    stopping = asyncio.ensure_future(stop_consumer(consumer, within_s=30))
+    await consumer.stopping.wait()
+    stopping.cancel()
+    await asyncio.sleep(0)
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+    parts = (consumer._fetcher, consumer._client)
+    for part in parts:
+        part.goes_on.set()
+    assert [part.is_closed for part in parts] == [True, True]
