@@ -257,7 +257,7 @@ class CaptureSettings(_Section):
     page_size: PositiveInt = Field(default=1000, description="Events asked for in one page.")
     buffer_bytes: PositiveInt = Field(
         default=64 * 1024 * 1024,
-        description="Bytes of captured pages that the whole process may hold.",
+        description="Bytes that the whole process may hold of pages until they are committed.",
     )
 
 

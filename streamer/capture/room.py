@@ -14,8 +14,14 @@ if TYPE_CHECKING:
     from streamer.capture.buffer import Buffer
     from streamer.flatfile.pages import Page
 
-PAGE_BYTES: Final = 1024 * 1024
+PAGE_BYTES: Final = 6 * 1024 * 1024
 """What a page is taken for before the first one was seen."""
+
+HELD_A_BYTE: Final = 3
+"""Bytes that are held until the commit for each byte of a page: it, its records, their batches."""
+
+HELD_A_ROW: Final = 4096
+"""And for each of its rows: what is made of an event, and its record's headers, as objects."""
 
 
 class Room:
@@ -46,11 +52,12 @@ class Room:
 
     def take(self, page: Page, reserved_bytes: int) -> None:
         """Hold a page that has arrived in the place of what was reserved."""
-        more_bytes = page.size_bytes - reserved_bytes
+        page_bytes = HELD_A_BYTE * page.size_bytes + HELD_A_ROW * len(page.rows)
+        more_bytes = page_bytes - reserved_bytes
         self._buffer.adjust(more_bytes)
         self._held_bytes += more_bytes
         if page.rows:
-            self._page_bytes = page.size_bytes
+            self._page_bytes = page_bytes
 
     def capture(self) -> int:
         """Count what was read since the last capture as the next one's, and return how much."""

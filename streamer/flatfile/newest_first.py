@@ -32,7 +32,7 @@ HELD_BYTES: Final = 32 * 1024 * 1024
 
 
 async def newest_first(
-    reader: Reader[T], since: datetime | None, first: Sighting[T], scope: Scope
+    reader: Reader[T], since: datetime | None, first: Sighting, scope: Scope
 ) -> AsyncGenerator[Batch[T], None]:
     """Read a listing whose `first` page is full: at once if it is short, else from its far end."""
     newest = first.times[0]
@@ -43,7 +43,7 @@ async def newest_first(
                 if not reader.trusts_order:
                     break
                 if stretch.open_at <= scope.proved and (
-                    stretch.pages >= COURTESY_PAGES or not first.found
+                    stretch.pages >= COURTESY_PAGES or not first.news
                 ):
                     yield reader.complete(newest)
                     return

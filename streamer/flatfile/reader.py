@@ -43,32 +43,29 @@ class OrderDoubtedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting(Generic[T]):
-    """One page, as the walk sees it.
+class Sighting:
+    """One page, as the walk sees it: without its rows, which are large, and which a batch takes.
 
     Attributes:
         offset: Place of its first row in the listing, from 0, if the size asked for was honoured.
         times: When its rows were created, in the order of the answer.
-        found: What was new on it.
+        news: When those of them were created that were new.
+        identities: What tells its rows from one another.
         last: Whether it ends the listing.
-        page: The answer.
+        is_placed: Whether any row says when it was created: else all of `times` are guesses.
     """
 
     offset: int
     times: list[datetime]
-    found: list[T]
+    news: list[datetime]
+    identities: list[int]
     last: bool
-    page: Page
+    is_placed: bool
 
     @property
     def end(self) -> int:
         """Place of the first row behind it."""
         return self.offset + len(self.times)
-
-    @property
-    def is_placed(self) -> bool:
-        """Whether any of its rows says when it was created: else all of `times` are guesses."""
-        return any(moment is not None for moment in self.page.times)
 
 
 class Reader(Generic[T]):
@@ -123,7 +120,7 @@ class Reader(Generic[T]):
         """Note that a whole listing of several pages was in order."""
         self._profile.trusted = True
 
-    async def first(self, since: datetime | None) -> Sighting[T]:
+    async def first(self, since: datetime | None) -> Sighting:
         """Read the first page, as long as can be had."""
 
         def placed(_: int) -> tuple[int, int]:
@@ -133,7 +130,7 @@ class Reader(Generic[T]):
 
     async def read_placed(
         self, since: datetime | None, placed: Callable[[int], tuple[int, int]]
-    ) -> Sighting[T]:
+    ) -> Sighting:
         """Read a page, or a smaller one if the answer is too large, down to a single row.
 
         Args:
@@ -151,7 +148,7 @@ class Reader(Generic[T]):
                 self._calm = 0
                 self._profile.shrink()
 
-    async def read(self, since: datetime | None, number: int, size: int) -> Sighting[T]:
+    async def read(self, since: datetime | None, number: int, size: int) -> Sighting:
         """Read a page.
 
         Raises:
@@ -165,13 +162,19 @@ class Reader(Generic[T]):
         self._profile.lower_cap(len(sighting.times))
         return replace(sighting, last=False)
 
-    async def _read(self, since: datetime | None, number: int, size: int) -> Sighting[T]:
+    async def _read(self, since: datetime | None, number: int, size: int) -> Sighting:
         page = await self._ask(since, number, size)
         times = self._times_of(page)
         found = self._sift(page, times)
         self._check_order(times)
-        last = self._profile.is_last(len(times), size)
-        return Sighting((number - 1) * size, times, found, last, page)
+        return Sighting(
+            offset=(number - 1) * size,
+            times=times,
+            news=list(map(_CREATED_AT, found)),
+            identities=self._sieve.identities(page),
+            last=self._profile.is_last(len(times), size),
+            is_placed=any(moment is not None for moment in page.times),
+        )
 
     async def _ask(self, since: datetime | None, number: int, size: int) -> Page:
         page = await self._fetch(PageRequest(since, number, size))
@@ -181,10 +184,6 @@ class Reader(Generic[T]):
         self._profile.observe(len(page.rows), page.size_bytes)
         self._bear_more()
         return page
-
-    def identities(self, sighting: Sighting[T]) -> list[int]:
-        """Return what tells the rows of a page from one another."""
-        return self._sieve.identities(sighting.page)
 
     async def is_end(self, since: datetime | None, offset: int) -> bool:
         """Ask for the one row at `offset`: whether the listing ends before it.

@@ -62,7 +62,7 @@ class Stretch(Generic[T]):
     """
 
     def __init__(
-        self, reader: Reader[T], since: datetime | None, first: Sighting[T], order: Order
+        self, reader: Reader[T], since: datetime | None, first: Sighting, order: Order
     ) -> None:
         rising = order is Order.OLDEST_FIRST
         self._before: Callable[[datetime, datetime], bool] = lt if rising else gt
@@ -107,13 +107,13 @@ class Stretch(Generic[T]):
         """Read all of an instant that does not end on the page that begins before it."""
         instant, turn = self._last_at, self._turn
         self._crossed_at = instant
-        brought = _has_new(self.last, instant)
+        brought = instant in self.last.news
         quiet, needed, again = 0, 1, False
         while True:
             while not self.last.last and self._not_after(self._last_at, instant):
                 if await self._advance_within(instant):
                     needed = QUIET_CROSSINGS
-                brought |= _has_new(self.last, instant)
+                brought |= instant in self.last.news
                 yield
             if again and brought:
                 needed = QUIET_CROSSINGS
@@ -122,7 +122,7 @@ class Stretch(Generic[T]):
                 break
             again = True
             await self._advance(turn, self._before, instant)
-            brought = _has_new(self.last, instant)
+            brought = instant in self.last.news
             yield
         self._crossed_at = None
         self._go_to(instant)
@@ -139,9 +139,9 @@ class Stretch(Generic[T]):
         if number * size <= end:  # Pages of one or two rows cannot overlap; none is the end.
             self._take(await self._reader.read_placed(self.since, partial(place, end)))
             return False
-        before = set(self._reader.identities(self.last))
+        before = set(self.last.identities)
         await self._advance(end - 1, self._not_after, instant)
-        return before.isdisjoint(self._reader.identities(self.last))
+        return before.isdisjoint(self.last.identities)
 
     async def _advance(
         self, begin: int, admits: Callable[[datetime, datetime], bool], bound: datetime
@@ -159,7 +159,7 @@ class Stretch(Generic[T]):
             back = max(2 * back, self._reader.limit // 2, 1)
         self._take(sighting)
 
-    def _take(self, sighting: Sighting[T]) -> None:
+    def _take(self, sighting: Sighting) -> None:
         self.pages += 1
         self.last = sighting
         if sighting.times:
@@ -193,7 +193,3 @@ class Stretch(Generic[T]):
     def _go_to(self, moment: datetime) -> None:
         if self.settled is None or self._before(self.settled, moment):
             self.settled = moment
-
-
-def _has_new(page: Sighting[T], instant: datetime) -> bool:
-    return any(item.created_at == instant for item in page.found)

@@ -87,9 +87,7 @@ async def _walk_once(reader: Reader[T], scope: Scope) -> AsyncGenerator[Batch[T]
             yield batch
 
 
-async def _near_the_end(
-    reader: Reader[T], since: datetime | None, scope: Scope
-) -> Sighting[T] | None:
+async def _near_the_end(reader: Reader[T], since: datetime | None, scope: Scope) -> Sighting | None:
     """Go straight to the end of a listing that was long a moment ago, the oldest first.
 
     Everything behind `scope.proved` is then on this page or behind it, if the page begins no later.
@@ -104,7 +102,7 @@ async def _near_the_end(
 
 
 async def _oldest_first(
-    reader: Reader[T], since: datetime | None, first: Sighting[T], scope: Scope
+    reader: Reader[T], since: datetime | None, first: Sighting, scope: Scope
 ) -> AsyncGenerator[Batch[T], None]:
     begun_at = reader.begun_at
     reader.thorough |= first.offset == 0
@@ -170,7 +168,7 @@ def _since_to_follow(
 
 
 async def _in_no_order(
-    reader: Reader[T], since: datetime | None, first: Sighting[T]
+    reader: Reader[T], since: datetime | None, first: Sighting
 ) -> AsyncGenerator[Batch[T], None]:
     """Read everything, again and again, until nothing comes that was there when it began.
 
@@ -183,8 +181,8 @@ async def _in_no_order(
         met: set[int] = set()
         news, newest = False, None
         while True:
-            met.update(reader.identities(page))
-            news |= any(begun_at is None or new.created_at <= begun_at for new in page.found)
+            met.update(page.identities)
+            news |= any(begun_at is None or moment <= begun_at for moment in page.news)
             old = [moment for moment in page.times if begun_at is None or moment <= begun_at]
             newest = max([*old, newest] if newest else old, default=None)
             yield Batch(reader.take(), None, begun_at)
@@ -200,9 +198,7 @@ async def _in_no_order(
     yield Batch(reader.take(), None, begun_at, more=False)
 
 
-async def _next_met(
-    reader: Reader[T], since: datetime | None, end: int, met: set[int]
-) -> Sighting[T]:
+async def _next_met(reader: Reader[T], since: datetime | None, end: int, met: set[int]) -> Sighting:
     """Read the page behind `end`, or one further back if rows have vanished."""
     back = 0
 
@@ -215,6 +211,6 @@ async def _next_met(
         page = await reader.read_placed(since, placed)
         if page.offset in {0, end}:
             return page
-        if page.times and reader.identities(page)[0] in met:
+        if page.times and page.identities[0] in met:
             return page
         back = max(2 * back, reader.limit // 2, 1)

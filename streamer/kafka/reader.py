@@ -12,7 +12,7 @@ from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.structs import ConsumerRecord
 
 from streamer.errors import KafkaUnreachableError, ShardRefusedError, TopicError
-from streamer.kafka.stopping import is_ended, stop_consumer
+from streamer.kafka.stopping import END_WITHIN_S, is_ended, stop_consumer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -83,12 +83,11 @@ class LogReader:
         await self._close()
 
     async def _close(self) -> None:
-        within_s = self._connection.call_timeout_s
         try:
             if self._ends is not None:
-                await is_ended(self._ends.close(), within_s=within_s)
+                await is_ended(self._ends.close(), within_s=END_WITHIN_S)
         finally:
-            await stop_consumer(self._committed, within_s=within_s)
+            await stop_consumer(self._committed, within_s=END_WITHIN_S)
 
     async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """Where the partition begins, and its high watermark."""

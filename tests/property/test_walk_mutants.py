@@ -48,11 +48,9 @@ def end_where_nothing_is_new(patch: Patch) -> None:
     """A page that brings nothing new is the last."""
     read = Reader.read
 
-    async def ending(
-        self: Reader[Any], since: datetime | None, number: int, size: int
-    ) -> Sighting[Any]:
+    async def ending(self: Reader[Any], since: datetime | None, number: int, size: int) -> Sighting:
         sighting = await read(self, since, number, size)
-        return replace(sighting, last=sighting.last or not sighting.found)
+        return replace(sighting, last=sighting.last or not sighting.news)
 
     patch(Reader, "read", ending)
 

@@ -116,6 +116,10 @@ class Uncommitted(Committed):
         return failed
 
 
+ONE_PAGE_BYTES = 60_000
+"""Room for one page of a busy environment, and not for two."""
+
+
 class Busy(Flatfile):
     """One environment with a backlog, in pages of 10."""
 
@@ -321,7 +325,7 @@ def test_page_that_waits_for_its_commit_does_not_keep_the_next_one_waiting() -> 
     """Where there is room for one page only, a backlog is read page by page, to its end."""
 
     async def scene() -> None:
-        stage = Stage(Busy(95), buffer_bytes=4000)
+        stage = Stage(Busy(95), buffer_bytes=ONE_PAGE_BYTES)
 
         async def look() -> None:
             assert stage.written.sequence == 95

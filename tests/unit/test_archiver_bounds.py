@@ -9,7 +9,15 @@ from typing_extensions import override
 
 from streamer.errors import FlatfileUnavailableError
 from tests.support.virtual_loop import run_virtually
-from tests.unit.test_archiver import ENVIRONMENT, Busy, Committed, Flatfile, Stage, _during
+from tests.unit.test_archiver import (
+    ENVIRONMENT,
+    ONE_PAGE_BYTES,
+    Busy,
+    Committed,
+    Flatfile,
+    Stage,
+    _during,
+)
 
 if TYPE_CHECKING:
     from streamer.offer import Offer
@@ -28,10 +36,10 @@ def test_polling_stops_while_commits_do_not_end() -> None:
     """However long Kafka is gone, no more is held than the budget for pages allows."""
 
     async def scene() -> None:
-        stage = Stage(Busy(95), committed=Stuck(), buffer_bytes=4000)
+        stage = Stage(Busy(95), committed=Stuck(), buffer_bytes=ONE_PAGE_BYTES)
 
         async def look() -> None:
-            assert 0 < stage.buffer.held_bytes <= 4000
+            assert 0 < stage.buffer.held_bytes <= ONE_PAGE_BYTES
 
         await _during(stage, 600.0, look)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -13,7 +15,7 @@ from streamer.capture.position import Capture, Position
 from streamer.capture.seen import Remembered
 from streamer.config import CaptureSettings
 from streamer.errors import FlatfileUnavailableError
-from streamer.flatfile.models import BrokenEvent, Event
+from streamer.flatfile.models import BrokenEvent, Event, Row
 from streamer.flatfile.pages import Page
 from streamer.flatfile.server_profile import ServerProfile
 from tests.support.generated_server import Fact, GeneratedServer, ServerReading, at
@@ -69,6 +71,35 @@ async def test_empty_environment_is_polled_without_a_watermark(server: Generated
     assert not capture.more
     assert cursor.position.polled == capture.server_at
     assert cursor.position.watermark is None
+
+
+class Rows(list[Row]):
+    """The rows of a page, whose end can be seen."""
+
+
+@pytest.mark.parametrize("order", ["oldest", "none"])
+async def test_rows_that_were_captured_are_not_held_while_the_next_page_is_waited_for(
+    order: Literal["oldest", "none"],
+) -> None:
+    """A thousand environments may wait for room, or for an answer: with nothing in their hands."""
+    server = GeneratedServer(ServerReading(order, "inclusive", "milliseconds", 10), 1)
+    server.now_s = 1000.0
+    add(server, *range(900, 990))
+    shown: list[weakref.ref[Rows]] = []
+    held: list[int] = []
+
+    async def fetch(request: PageRequest) -> Page:
+        held.append(sum(rows() is not None for rows in shown))
+        page = await server.fetch(request)
+        rows = Rows(page.rows)
+        shown.append(weakref.ref(rows))
+        return replace(page, rows=rows)
+
+    async with aclosing(new_cursor().look(Look.FAST, fetch)) as looked:
+        async for capture in looked:
+            capture.readings.clear()
+    assert len(held) > 3
+    assert not any(held)
 
 
 async def test_only_a_complete_look_counts_as_a_poll(server: GeneratedServer) -> None:

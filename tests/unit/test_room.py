@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 
 from streamer.capture.buffer import Buffer
-from streamer.capture.room import PAGE_BYTES, Room
+from streamer.capture.room import HELD_A_BYTE, PAGE_BYTES, Room
 from streamer.flatfile.pages import Page
 from tests.support.virtual_loop import run_virtually
 
@@ -30,7 +30,7 @@ class Look:
             for _ in range(STRETCH_PAGES):
                 reserved = await self.room.reserve(self._settle)
                 await asyncio.sleep(0.1)
-                self.room.take(Page([], [], datetime.now(UTC), PAGE_BYTES), reserved)
+                self.room.take(Page([], [], datetime.now(UTC), PAGE_BYTES // HELD_A_BYTE), reserved)
                 self.most_bytes = max(self.most_bytes, self.buffer.held_bytes)
             held_bytes = self.room.capture()
             await self._settle()
