@@ -6,8 +6,10 @@ are ready, by the sequence numbers that they report, until all is published.
 
 What is asked is whether two workers with a core each get in each other's way. Broker and sandbox
 are other machines' elsewhere; here they need a quarter of what a worker needs, which two cores do
-not have beside two workers. So each worker is given half a core (`--share`): it is stopped half of
-the time, a hundredth of a second each. `--share 1 --warm-up 2` tells how it is without.
+not have beside two workers. So the workers are given two cores of half the speed: each runs for
+half of the time, in turns of a hundredth of a second, and so does the one that is alone; the other
+core is the broker's and the sandbox's. `--at-once --warm-up 2` tells how it is where all four
+compete.
 
 Run it on a quiet machine, from the repository root:
 
@@ -47,8 +49,11 @@ LASTING: Final = {"_JAVA_OPTIONS": "-XX:TieredStopAtLevel=4 -Xmx1g"}
 """A broker as it runs for long. The local one is made to start at once, by a compiler whose code
 takes more of the cores that the workers need."""
 
-TURN_S: Final = 0.02
-"""Seconds from one moment at which a worker goes on to the next, if it has a share of a core."""
+CORES: Final = 2
+"""Of half the speed: as many turns are taken."""
+
+TURN_S: Final = 0.01
+"""How long one turn is."""
 
 SEED: Final = 25
 """Its eight environments fall to the shards 4 to 11: four even ones and four odd ones. Of two
@@ -120,9 +125,9 @@ class Workers:
 
 
 @contextlib.asynccontextmanager
-async def on_a_share(daemons: Sequence[DaemonProcess], share: float) -> AsyncIterator[None]:
-    """Let processes run for that share of the time only, all of them at the same time."""
-    turns = asyncio.create_task(_take_turns(daemons, share))
+async def in_turns(daemons: Sequence[DaemonProcess]) -> AsyncIterator[None]:
+    """Let each process run for its turn only, until the block ends."""
+    turns = asyncio.create_task(_take_turns(daemons))
     try:
         yield
     finally:
@@ -132,14 +137,15 @@ async def on_a_share(daemons: Sequence[DaemonProcess], share: float) -> AsyncIte
             one.send(signal.SIGCONT)
 
 
-async def _take_turns(daemons: Sequence[DaemonProcess], share: float) -> None:
-    while share < 1.0:
-        for one in daemons:
-            one.send(signal.SIGCONT)
-        await asyncio.sleep(TURN_S * share)
-        for one in daemons:
-            one.send(signal.SIGSTOP)
-        await asyncio.sleep(TURN_S * (1.0 - share))
+async def _take_turns(daemons: Sequence[DaemonProcess]) -> None:
+    while True:
+        for place in range(CORES):
+            having = daemons[place : place + 1]
+            for one in having:
+                one.send(signal.SIGCONT)
+            await asyncio.sleep(TURN_S)
+            for one in having:
+                one.send(signal.SIGSTOP)
 
 
 class Stage(NamedTuple):
@@ -148,12 +154,12 @@ class Stage(NamedTuple):
     sandbox: SandboxProcess
     broker: LocalBroker
     events: int
-    share: float
+    at_once: bool
 
 
 async def measure(stage: Stage, prefix: str, count: int) -> Run:
     """Publish the backlog with so many workers, and check that all of it is there once."""
-    sandbox, broker, events, share = stage
+    sandbox, broker, events, at_once = stage
     environ = environ_of(sandbox, broker.bootstrap_servers, prefix, KAFKA__PARTITIONS=str(SHARDS))
     async with contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -165,7 +171,8 @@ async def measure(stage: Stage, prefix: str, count: int) -> Run:
         pids |= {"broker": broker.pid, "sandbox": sandbox.pid, "this": os.getpid()}
         cpu_before = _cpu_s(pids)
         before, began = await workers.records(), time.monotonic()
-        async with asyncio.timeout(WITHIN_S), on_a_share(daemons, share):
+        turns = contextlib.nullcontext() if at_once else in_turns(daemons)
+        async with asyncio.timeout(WITHIN_S), turns:
             while (done := await workers.records()) < events:
                 needed_s = (time.monotonic() - began) * (events - done) / max(1, done - before)
                 await asyncio.sleep(min(max(needed_s / 2, LOOK_S[0]), LOOK_S[1]))
@@ -195,26 +202,27 @@ def _seconds(ticks: Iterable[str]) -> float:
     return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
-async def main(events: int, rounds: int, share: float, warm_up: int) -> int:
+async def main(options: argparse.Namespace) -> int:
     """Measure one worker and two in turns, and hold the best of each against each other."""
     runs: list[Run] = []
     sandbox = SandboxProcess(
         seed=SEED,
         environments=ENVIRONMENTS,
         equal_shares=True,
-        events=events,
+        events=options.events,
         event_bytes=EVENT_BYTES,
         pre_encode=True,
     )
     with tempfile.TemporaryDirectory(prefix="streamer-bench-") as folder:
         async with LocalBroker(Path(folder), environment=LASTING) as broker, sandbox:
-            stage = Stage(sandbox, broker, events, share)
-            for number in range(-warm_up, rounds):
+            stage = Stage(sandbox, broker, options.events, options.at_once)
+            for number in range(-options.warm_up, options.rounds):
                 for count in (1, 2):
                     run = await measure(stage, f"bench{number}.{count}", count)
                     sys.stdout.write(("not counted: " if number < 0 else "") + run.told())
                     runs.append(run)
-    one, two = (max(run.per_s for run in runs[2 * warm_up + which :: 2]) for which in (0, 1))
+    counted = runs[2 * options.warm_up :]
+    one, two = (max(run.per_s for run in counted[which::2]) for which in (0, 1))
     ratio = two / one
     sys.stdout.write(
         f"one worker {one:,.0f}, two {two:,.0f} events/s: {ratio:.2f} times as fast "
@@ -227,7 +235,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=400_000)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--share", type=float, default=0.5, help="of a core, for each worker")
+    parser.add_argument("--at-once", action="store_true", help="workers do not take turns")
     parser.add_argument("--warm-up", type=int, default=0, help="rounds that are not counted")
-    options = parser.parse_args()
-    sys.exit(asyncio.run(main(options.events, options.rounds, options.share, options.warm_up)))
+    sys.exit(asyncio.run(main(parser.parse_args())))
