@@ -68,10 +68,17 @@ class PersonalRules:
             at = found.start()
             local = _LOCAL.search(plain[max(0, at - _LOCAL_BYTES) : at])
             if local:
-                yield at - (local.end() - local.start()), found.end()
+                yield _character_at(plain, at - len(local[0])), found.end()
         lowered = plain.lower()
         for name in self._names:
             at = lowered.find(name)
             while at >= 0:
                 yield at, at + len(name)
                 at = lowered.find(name, at + len(name))
+
+
+def _character_at(text: bytes, at: int) -> int:
+    """Return where the character begins that the byte at `at` is of: 10xxxxxx goes on with one."""
+    while at > 0 and text[at] & 0xC0 == 0x80:
+        at -= 1
+    return at

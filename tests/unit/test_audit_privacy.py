@@ -70,6 +70,17 @@ def test_an_address_with_escapes_is_found(escaped: bytes) -> None:
         assert escaped not in _published(read_row(raw), privacy=privacy)
 
 
+@pytest.mark.parametrize("character", ["é", "€", "𐀀"])
+@pytest.mark.parametrize("length", range(28, 36))
+def test_an_address_is_cut_out_between_characters(character: str, length: int) -> None:
+    """How far back one is looked for is bounded in bytes; what is left is still UTF-8."""
+    note = f"{character * length}a@x.example"
+    raw = b'{"id":"e","topic":"a:b","createdAt":"x","payload":{"m":"%b"}}' % note.encode()
+    for privacy in POLICIES:
+        (one,) = sealed(read_row(raw), privacy=privacy)
+        assert "x.example" not in json.loads(one.value)["payload"]["m"]
+
+
 def test_without_a_policy_everything_is_clear() -> None:
     """The default changes nothing, and the record does not mention a policy."""
     one = event(**PLACES["payload"])
