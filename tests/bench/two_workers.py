@@ -4,12 +4,11 @@ The installed `streamer run`, default settings, a real broker, eight environment
 which each of two workers gets four. Counted from the moment that the workers have their shards and
 are ready, by the sequence numbers that they report, until all is published.
 
-What is asked is whether two workers with a core each get in each other's way. Broker and sandbox
-are other machines' elsewhere; here they need a quarter of what a worker needs, which two cores do
-not have beside two workers. So the workers are given two cores of half the speed: each runs for
-half of the time, in turns of a hundredth of a second, and so does the one that is alone; the other
-core is the broker's and the sandbox's. `--at-once --warm-up 2` tells how it is where all four
-compete.
+Broker and sandbox need the same cores as the workers, a quarter of what a worker needs: the CPU of
+each is printed, so that one sees what bounds the rest. `--warm-up 2` leaves out the rounds in which
+Java compiles. `--in-turns` asks whether two workers with a core each get in each other's way: they
+are given two cores of half the speed. Each runs for half of the time, in turns of a hundredth of a
+second, and so does the one that is alone; the other core is the broker's and the sandbox's.
 
 Run it on a quiet machine, from the repository root:
 
@@ -154,12 +153,12 @@ class Stage(NamedTuple):
     sandbox: SandboxProcess
     broker: LocalBroker
     events: int
-    at_once: bool
+    in_turns: bool
 
 
 async def measure(stage: Stage, prefix: str, count: int) -> Run:
     """Publish the backlog with so many workers, and check that all of it is there once."""
-    sandbox, broker, events, at_once = stage
+    sandbox, broker, events, takes_turns = stage
     environ = environ_of(sandbox, broker.bootstrap_servers, prefix, KAFKA__PARTITIONS=str(SHARDS))
     async with contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -171,7 +170,7 @@ async def measure(stage: Stage, prefix: str, count: int) -> Run:
         pids |= {"broker": broker.pid, "sandbox": sandbox.pid, "this": os.getpid()}
         cpu_before = _cpu_s(pids)
         before, began = await workers.records(), time.monotonic()
-        turns = contextlib.nullcontext() if at_once else in_turns(daemons)
+        turns = in_turns(daemons) if takes_turns else contextlib.nullcontext()
         async with asyncio.timeout(WITHIN_S), turns:
             while (done := await workers.records()) < events:
                 needed_s = (time.monotonic() - began) * (events - done) / max(1, done - before)
@@ -215,7 +214,7 @@ async def main(options: argparse.Namespace) -> int:
     )
     with tempfile.TemporaryDirectory(prefix="streamer-bench-") as folder:
         async with LocalBroker(Path(folder), environment=LASTING) as broker, sandbox:
-            stage = Stage(sandbox, broker, options.events, options.at_once)
+            stage = Stage(sandbox, broker, options.events, options.in_turns)
             for number in range(-options.warm_up, options.rounds):
                 for count in (1, 2):
                     run = await measure(stage, f"bench{number}.{count}", count)
@@ -235,6 +234,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=400_000)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--at-once", action="store_true", help="workers do not take turns")
+    parser.add_argument("--in-turns", action="store_true", help="a worker runs half of the time")
     parser.add_argument("--warm-up", type=int, default=0, help="rounds that are not counted")
     sys.exit(asyncio.run(main(parser.parse_args())))
